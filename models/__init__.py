@@ -1,0 +1,13 @@
+"""The archive's networks. Importing this package prepares Theano and Lasagne.
+
+    net, classes, mean_pixel = models.load('vgg19_quarter')
+    net['conv4_2'], models.scores(net)
+"""
+
+from models import runtime
+
+runtime.prepare()
+
+from models.networks import NETWORKS, build, deepest_of, load, scores  # noqa: E402 - Theano is ready now
+
+__all__ = ['NETWORKS', 'build', 'deepest_of', 'load', 'scores']

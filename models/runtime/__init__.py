@@ -1,0 +1,44 @@
+"""Makes Theano-PyMC 1.1.2 and Lasagne 0.1 run on a machine of today.
+
+What exists only because the two stopped is in this package: `start` finds compiler and BLAS and
+imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` has
+the layers of Lasagne 0.2 that its last release lacks. Nothing else in the archive knows of it.
+"""
+
+import sys
+
+from models.errors import CannotRun
+from models.runtime import start
+
+
+def prepare():
+    """Start Theano and Lasagne and repair them; `import models` does this.
+
+    Raises:
+        CannotRun: without Python 3.9 to 3.11, a working C++ compiler, a writable compile
+            directory, Theano-PyMC 1.1.2 or Lasagne 0.1. A script that does not catch it prints
+            the one line and exits with status 2.
+    """
+    try:
+        start.check_versions()
+        start.import_theano()
+    except CannotRun:
+        _report_in_one_line()
+        raise
+    from models.runtime import lasagne_mends, theano_mends
+
+    theano_mends.apply()
+    lasagne_mends.apply()
+
+
+def _report_in_one_line():
+    """Have the interpreter print an uncaught CannotRun without its traceback and exit with 2."""
+    previous = sys.excepthook
+
+    def hook(kind, problem, traceback):
+        if not issubclass(kind, CannotRun):
+            return previous(kind, problem, traceback)
+        print(f'error: {problem}', file=sys.stderr)
+        raise SystemExit(2)
+
+    sys.excepthook = hook

@@ -1,0 +1,191 @@
+"""Finds the compiler and the BLAS, tells Theano about them, and imports it.
+
+Theano reads its flags once, when it is imported, so everything here happens before that. What the
+user says in THEANO_FLAGS or `.theanorc` wins.
+"""
+
+import configparser
+import ctypes
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+import scipy_openblas32
+
+from models.errors import CannotRun
+
+INSTALL_COMPILER = ('install one, for example `apt-get install g++ python3-dev`, '
+                    '`dnf install gcc-c++ python3-devel`, `xcode-select --install` or '
+                    '`conda install -c conda-forge cxx-compiler`')
+
+# Every BLAS routine that Theano's C code calls. The wheel's library prefixes its symbols with
+# "scipy_" so as not to collide with the OpenBLAS inside numpy; the preprocessor renames the calls.
+BLAS_ROUTINES = [precision + name for precision in 'sd'
+                 for name in ('gemm_', 'gemv_', 'ger_', 'dot_', 'axpy_', 'scal_', 'copy_')]
+BLAS_ROUTINES += ['openblas_get_num_threads', 'openblas_set_num_threads']
+
+
+def check_versions():
+    """Stop where Python, Theano or Lasagne is not the one that the archive is written for.
+
+    Raises:
+        CannotRun: names what was found and what is needed.
+    """
+    if not (3, 9) <= sys.version_info[:2] <= (3, 11):
+        raise CannotRun(f'Python {sys.version_info[0]}.{sys.version_info[1]} cannot run '
+                        'Theano-PyMC 1.1.2; make the environment with Python 3.9, 3.10 or 3.11')
+    for name, wanted in (('Theano-PyMC', '1.1.2'), ('Lasagne', '0.1')):
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = 'none'
+        if found != wanted:
+            raise CannotRun(f'the archive needs {name} {wanted}, found {found}; run '
+                            f'`pip install {name.lower()}=={wanted}` in its own environment')
+
+
+def import_theano():
+    """Import Theano with the archive's flags, or give them to a Theano imported before.
+
+    Raises:
+        CannotRun: without a compiler that works or a compile directory that can be written.
+    """
+    flags = {name: value for name, value in default_flags().items()
+             if name not in flags_of_the_user()}
+    if 'theano' in sys.modules:
+        import theano
+        if not theano.config.cxx:
+            raise CannotRun('Theano was imported before the archive, without a C++ compiler '
+                            "(cxx=''); write `import models` first and remove cxx from "
+                            'THEANO_FLAGS')
+        for name, value in flags.items():
+            setattr(theano.config, name, value)
+    else:
+        check_compiler_is_there()
+        _import_with_flags(flags)
+    check_compiler_works()
+
+
+def default_flags():
+    """Return the Theano flags that the archive sets, name to value."""
+    return {'floatX': 'float32', 'blas__ldflags': ' '.join(openblas_link_arguments())}
+
+
+def openblas_link_arguments():
+    """Return the compiler arguments that link the OpenBLAS of the wheel scipy-openblas32."""
+    folder = _without_spaces(scipy_openblas32.get_lib_dir())
+    return ([f'-L{folder}', f'-l{scipy_openblas32.get_library()}', f'-Wl,-rpath,{folder}']
+            + [f'-D{name}=scipy_{name}' for name in BLAS_ROUTINES])
+
+
+def _without_spaces(folder):
+    """Return the folder, or a link to it where its path has spaces, at which Theano splits."""
+    if not re.search(r'\s', folder):
+        return folder
+    name = 'openblas-' + hashlib.sha256(folder.encode()).hexdigest()[:16]
+    link = os.path.join(tempfile.gettempdir(), f'{name}-{os.getuid()}')
+    if not os.path.islink(link):
+        os.symlink(folder, link)
+    return link
+
+
+def flags_of_the_user():
+    """Return the names of the options that THEANO_FLAGS or a `.theanorc` sets."""
+    pairs = re.split(r'(?<!\\),', os.environ.get('THEANO_FLAGS', ''))
+    names = {pair.split('=')[0].strip() for pair in pairs if '=' in pair}
+    files = configparser.RawConfigParser()
+    files.read(os.path.expanduser(name)
+               for name in os.environ.get('THEANORC', '~/.theanorc').split(os.pathsep))
+    for section in files.sections():
+        prefix = '' if section == 'global' else section + '__'
+        names.update(prefix + option for option in files[section])
+    # ConfigParser folds names to lower case; floatX is the one option here that has a capital.
+    return names | ({'floatX'} if 'floatx' in names else set())
+
+
+def check_compiler_is_there():
+    """Stop where neither Theano's default compiler nor the user's own is on the PATH.
+
+    Raises:
+        CannotRun: Theano would go on in pure Python, hundreds of times slower.
+    """
+    if 'cxx' in flags_of_the_user():
+        return
+    compiler = 'clang++' if sys.platform == 'darwin' else 'g++'
+    if not shutil.which(compiler):
+        raise CannotRun(f'no C++ compiler: {compiler} is not on the PATH; {INSTALL_COMPILER}')
+
+
+def _import_with_flags(flags):
+    """Import Theano with these flags before the user's, of which the later one wins."""
+    before = os.environ.get('THEANO_FLAGS')
+    ours = [f'{name}={value}'.replace(',', '\\,') for name, value in flags.items()]
+    os.environ['THEANO_FLAGS'] = ','.join(ours + ([before] if before else []))
+    try:
+        import theano
+        folder = theano.config.compiledir
+        if not os.access(folder, os.W_OK):
+            raise ValueError(f"compiledir '{folder}' cannot be written")
+    except (ValueError, OSError) as problem:
+        if 'compiledir' not in str(problem):
+            raise
+        line = ' '.join(str(problem).split())
+        raise CannotRun(f'Theano cannot keep its compiled code: {line.rstrip(".")}; choose a '
+                        'folder with THEANO_FLAGS=base_compiledir=FOLDER') from problem
+    finally:
+        # Theano has read them; a child process starts from the user's own.
+        os.environ.pop('THEANO_FLAGS')
+        if before is not None:
+            os.environ['THEANO_FLAGS'] = before
+
+
+def check_compiler_works():
+    """Build one small extension with the compiler and the BLAS, once a compile directory.
+
+    Raises:
+        CannotRun: with the compiler's own first complaint.
+    """
+    import theano
+
+    if not theano.config.cxx:
+        raise CannotRun("Theano has no C++ compiler: THEANO_FLAGS or .theanorc says cxx=''; "
+                        f'remove that, or {INSTALL_COMPILER}')
+    command = [theano.config.cxx, '-shared', '-fPIC', '-I' + sysconfig.get_paths()['include']]
+    link = theano.config.blas__ldflags.split()
+    digest = hashlib.sha256(' '.join(command + link).encode()).hexdigest()[:16]
+    marker = os.path.join(theano.config.compiledir, f'compiler-works-{digest}')
+    if os.path.exists(marker):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, 'trial.cpp')
+        with open(source, 'w') as file:
+            file.write('#include <Python.h>\n#include <cmath>\nint trial() { return 0; }\n')
+        command += [source, '-o', os.path.join(folder, 'trial.so')] + link
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, errors='replace')
+            complaint = None if run.returncode == 0 else run.stderr or f'exit {run.returncode}'
+        except OSError as problem:
+            complaint = str(problem)
+    if complaint is not None:
+        lines = [line for line in complaint.splitlines() if 'error' in line.lower()]
+        first = (lines or complaint.splitlines())[0].strip()
+        raise CannotRun(f'the C++ compiler {theano.config.cxx} does not work ({first}); '
+                        f'{INSTALL_COMPILER}')
+    open(marker, 'w').close()
+
+
+def blas_threads():
+    """Return how many threads the linked OpenBLAS uses, or None with another BLAS."""
+    import theano
+
+    if 'scipy_openblas' not in theano.config.blas__ldflags:
+        return None
+    path = os.path.join(scipy_openblas32.get_lib_dir(),
+                        scipy_openblas32.get_library(fullname=True))
+    return ctypes.CDLL(path).scipy_openblas_get_num_threads()

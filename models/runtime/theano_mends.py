@@ -1,0 +1,182 @@
+"""What broke in Theano-PyMC 1.1.2, one function a mend. `apply` is called once, on import."""
+
+import itertools
+import re
+import sys
+import types
+
+import numpy as np
+import theano
+import theano.sandbox.rng_mrg
+import theano.tensor as T
+from theano.compile import builders
+from theano.tensor.elemwise import Elemwise
+from theano.tensor.signal import pool
+
+
+def apply():
+    """Apply every mend below."""
+    mend_openmp_threshold()
+    mend_pooling_ties()
+    mend_relu()
+    restore_names()
+    restore_assigned_gradients()
+
+
+def mend_openmp_threshold():
+    """Let `openmp=True` compile.
+
+    tensor/elemwise.py writes "{int(config.openmp_elemwise_minsize)}" into its C code: the string
+    lacks the f in front.
+    """
+    original = Elemwise.c_code
+
+    def c_code(self, *arguments):
+        return original(self, *arguments).replace('{int(config.openmp_elemwise_minsize)}',
+                                                  str(int(theano.config.openmp_elemwise_minsize)))
+
+    Elemwise.c_code = c_code
+
+
+def mend_pooling_ties():
+    """Send the gradient of max pooling to one element a window, the first in row order.
+
+    Theano gives it to every element that equals the maximum. After a rectifier all-zero windows
+    are common, so under the deconvnet rule, where their gradient is not masked again, the picture
+    differs visibly from Caffe's and PyTorch's, which keep one switch a window.
+    """
+    for op in (pool.MaxPoolGrad, pool.DownsampleFactorMaxGradGrad):
+        op.c_code = _with_one_switch(op.c_code)
+        op.c_code_cache_version = lambda self: ('one switch a window', 1, self.openmp)
+    pool.MaxPoolGrad.perform = _pooling_gradient
+    pool.DownsampleFactorMaxGradGrad.perform = _pooling_gradient_gradient
+
+
+def _with_one_switch(original):
+    """Return Theano's C code generator with a flag that ends a window at its first maximum."""
+
+    def c_code(self, *arguments):
+        code = original(self, *arguments)
+        code, comparisons = re.subn(r'if \(a == maximum\)\s*{',
+                                    'if (a == maximum && !switched) { switched = true;', code)
+        window = '// go through the pooled region'
+        assert comparisons == 1 and window in code, 'the pooling code is not that of Theano 1.1.2'
+        return code.replace(window, 'bool switched = false;\n' + window, 1)
+
+    return c_code
+
+
+def _switches(x, maxout, ws, stride, pad):
+    """Yield, for each offset in a window in row order, where its element is the window's switch.
+
+    Yields (index into the padded x, mask over maxout); for the modes of Theano without C code.
+    """
+    ndim = len(ws)
+    outer = x.shape[:-ndim]
+    padded_shape = tuple((n - 1) * s + w for n, s, w in zip(maxout.shape[-ndim:], stride, ws))
+    padded_shape = tuple(max(size, n + 2 * p)
+                         for size, n, p in zip(padded_shape, x.shape[-ndim:], pad))
+    padded = np.full(outer + padded_shape, -np.inf, dtype=x.dtype)
+    padded[_inside(x, pad)] = x
+    free = np.ones(maxout.shape, dtype=bool)
+    for offset in itertools.product(*(range(w) for w in ws)):
+        index = (...,) + tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s
+                               in zip(offset, maxout.shape[-ndim:], stride))
+        mask = free & (padded[index] == maxout)
+        free &= ~mask
+        yield padded.shape, index, mask
+
+
+def _inside(x, pad):
+    """Return the index of x inside its padded copy."""
+    return (...,) + tuple(slice(p, p + n) for p, n in zip(pad, x.shape[-len(pad):]))
+
+
+def _pooling_gradient(self, node, inputs, outputs):
+    x, maxout, gradient, ws, stride, pad = inputs
+    result = None
+    for shape, index, mask in _switches(x, maxout, ws, stride, pad):
+        result = np.zeros(shape, dtype=x.dtype) if result is None else result
+        result[index] += np.where(mask, gradient, 0)
+    outputs[0][0] = np.ascontiguousarray(result[_inside(x, pad)])
+
+
+def _pooling_gradient_gradient(self, node, inputs, outputs):
+    x, maxout, gradient, ws, stride, pad = inputs
+    result = np.zeros(maxout.shape, dtype=x.dtype)
+    padded = None
+    for shape, index, mask in _switches(x, maxout, ws, stride, pad):
+        if padded is None:
+            padded = np.zeros(shape, dtype=x.dtype)
+            padded[_inside(x, pad)] = gradient
+        result += np.where(mask, padded[index], 0)
+    outputs[0][0] = result
+
+
+def rectify(x, leakiness=0):
+    """Return x where it is positive, else leakiness * x; symbolic or an array, any shape.
+
+    Theano's and Lasagne 0.1's form 0.5 * (x + |x|) has the gradient 0.5 at exactly 0, where
+    PyTorch's and Caffe's is 0, and turns -inf into NaN. Written as "not positive", so that a NaN
+    still passes through.
+    """
+    below = x * leakiness if leakiness else 0
+    if isinstance(x, theano.graph.basic.Variable):
+        return T.switch(T.le(x, 0), below, x)
+    return np.where(np.less_equal(x, 0), below, x)
+
+
+def mend_relu():
+    """Put `rectify` in the place of `T.nnet.relu` for slopes that are plain numbers."""
+    original = T.nnet.relu
+
+    def relu(x, alpha=0):
+        if isinstance(alpha, (int, float)):
+            return rectify(T.as_tensor_variable(x), alpha)
+        return original(x, alpha)
+
+    T.nnet.relu = T.nnet.nnet.relu = relu
+
+
+def restore_names():
+    """Give back the names under which code of 2015 knows things that have moved."""
+    downsample = types.ModuleType('theano.tensor.signal.downsample')
+    downsample.max_pool_2d = max_pool_2d
+    sys.modules[downsample.__name__] = T.signal.downsample = downsample
+    theano.sandbox.rng_mrg.MRG_RandomStreams = theano.sandbox.rng_mrg.MRG_RandomStream
+    theano.Variable = theano.graph.basic.Variable
+    theano.gof = types.ModuleType('theano.gof')  # lasagne.utils asks for theano.gof.Variable
+    for module, names in ((theano.graph.basic, ('Variable', 'Constant', 'Apply')),
+                          (theano.graph.op, ('Op',)), (theano.graph.type, ('Type',)),
+                          (theano.graph.fg, ('FunctionGraph',))):
+        for name in names:
+            setattr(theano.gof, name, getattr(module, name))
+    sys.modules[theano.gof.__name__] = theano.gof
+    cuda = types.ModuleType('theano.sandbox.cuda')
+    cuda.cuda_enabled = False
+    sys.modules[cuda.__name__] = theano.sandbox.cuda = cuda
+
+
+def max_pool_2d(input, ds, ignore_border=None, st=None, padding=(0, 0), mode='max'):
+    """Pool over the last two axes, by the argument names of Theano 0.7's signal.downsample."""
+    return pool.pool_2d(input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding,
+                        mode=mode)
+
+
+def restore_assigned_gradients():
+    """Bring back `theano.OpFromGraph` with its `op.grad = function`.
+
+    Since Theano 0.10 such an assignment is ignored without a word: theano.gradient calls L_op, so
+    guided backprop written as in the Recipes returned the plain gradient.
+    """
+    theano.OpFromGraph = OpFromGraph
+
+
+class OpFromGraph(builders.OpFromGraph):
+    """Theano's OpFromGraph, whose gradient may be assigned: `op.grad = function`."""
+
+    def L_op(self, inputs, outputs, output_gradients):
+        assigned = vars(self).get('grad')
+        if assigned is None:
+            return super().L_op(inputs, outputs, output_gradients)
+        return list(assigned(inputs, output_gradients))

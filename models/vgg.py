@@ -1,0 +1,105 @@
+"""VGG-16 and VGG-19, Simonyan & Zisserman 2015, "Very Deep Convolutional Networks", table 1.
+
+3x3 convolutions that correlate, padding 1, each with a rectifier; 2x2 pooling. Layer names are
+those of the Caffe models. Dropout is left out: the archive's networks are trained already.
+"""
+
+from functools import partial
+
+import theano
+import theano.tensor as T
+from lasagne.layers import (Conv2DLayer, DenseLayer, GlobalPoolLayer, NonlinearityLayer,
+                            Pool2DLayer)
+from lasagne.nonlinearities import rectify, softmax
+
+from models.errors import ArchiveError
+
+FILTERS = (64, 128, 256, 512, 512)  # of the five blocks
+DENSE_INPUT_SIZE = 224              # rows and columns, which fc6 fixes
+POOLINGS = ('max', 'average_exc_pad', 'average_inc_pad')
+
+
+def vgg16(pool='max', width=1):
+    """Return the layers of VGG-16 (configuration D), as a list of (name, how to build it)."""
+    return (_convolutions((2, 2, 3, 3, 3), pool, _scaled(FILTERS, width))
+            + _classifier(classes=1000, hidden=_scaled((4096,), width)[0]))
+
+
+def vgg19(pool='max', width=1):
+    """Return the layers of VGG-19 (configuration E), as a list of (name, how to build it)."""
+    return (vgg19_convolutions(pool, width)
+            + _classifier(classes=1000, hidden=_scaled((4096,), width)[0]))
+
+
+def vgg19_convolutions(pool='max', width=1):
+    """Return the layers of VGG-19 to pool5, as Gatys' normalised network has them."""
+    return _convolutions((2, 2, 4, 4, 4), pool, _scaled(FILTERS, width))
+
+
+def vgg19_quarter(pool='max', width=1):
+    """Return the layers of the embedded network; see models/embedded/README.md."""
+    filters = _scaled((16, 32, 64, 128, 128), width)
+    return (_convolutions((2, 2, 4, 4, 4), pool, filters)[:-1]  # it has no pool5
+            + [('mean', partial(mean_over_positions)),
+               ('fc8', partial(dense, units=202, nonlinearity=None)),
+               ('prob', partial(probabilities))])
+
+
+def convolution(previous, filters, array, name):
+    """Build a 3x3 convolution with bias and rectifier onto the layer before."""
+    shape = (filters, previous.output_shape[1], 3, 3)
+    return Conv2DLayer(previous, filters, 3, pad=1, flip_filters=False, nonlinearity=rectify,
+                       W=_shared(array, name + '.W', shape),
+                       b=_shared(array, name + '.b', (filters,)), name=name)
+
+
+def pooling(previous, mode, array, name):
+    """Build a 2x2 pooling of stride 2 onto the layer before; odd rows and columns fall away."""
+    return Pool2DLayer(previous, 2, mode=mode, name=name)
+
+
+def dense(previous, units, nonlinearity, array, name):
+    """Build a dense layer onto the layer before; its array is (units, inputs) or (units, ...)."""
+    shape = (units,) + previous.output_shape[1:]
+    W = array(name + '.W', shape).reshape(units, -1).T
+    return DenseLayer(previous, units, nonlinearity=nonlinearity,
+                      W=theano.shared(W, name=name + '.W', borrow=True),
+                      b=_shared(array, name + '.b', (units,)), name=name)
+
+
+def mean_over_positions(previous, array, name):
+    """Build the mean of each channel over all rows and columns onto the layer before."""
+    return GlobalPoolLayer(previous, pool_function=T.mean, name=name)
+
+
+def probabilities(previous, array, name):
+    """Build a softmax onto the layer before."""
+    return NonlinearityLayer(previous, softmax, name=name)
+
+
+def _convolutions(depths, pool, filters):
+    if pool not in POOLINGS:
+        raise ArchiveError(f'there is no pooling {pool!r}; there are {", ".join(POOLINGS)}')
+    layers = []
+    for block, (depth, count) in enumerate(zip(depths, filters), start=1):
+        layers += [(f'conv{block}_{index}', partial(convolution, filters=count))
+                   for index in range(1, depth + 1)]
+        layers.append((f'pool{block}', partial(pooling, mode=pool)))
+    return layers
+
+
+def _classifier(classes, hidden):
+    return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
+            ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
+            ('fc8', partial(dense, units=classes, nonlinearity=None)),
+            ('prob', partial(probabilities))]
+
+
+def _scaled(counts, width):
+    if not width > 0:
+        raise ArchiveError(f'the width of a network is a factor above 0, not {width}')
+    return tuple(max(1, round(count * width)) for count in counts)
+
+
+def _shared(array, key, shape):
+    return theano.shared(array(key, shape), name=key, borrow=True)

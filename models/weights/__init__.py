@@ -1,0 +1,1 @@
+"""Weights of networks: reading the files, and Gatys' normalisation."""

@@ -1,0 +1,129 @@
+"""The archive's weight files: `.npz` with `<layer>.W`, `<layer>.b`, `mean_pixel`, `classes`.
+
+Kernels are (out, in, rows, columns) and correlate (they are not flipped), for an input in BGR,
+0..255, minus mean_pixel. Nothing in a file is ever unpickled.
+"""
+
+import hashlib
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import theano
+
+from models.errors import ArchiveError
+
+EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
+VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
+DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids'}
+
+log = logging.getLogger('archive')
+
+
+def find(name, weights=None):
+    """Return the path of a network's weight file.
+
+    Args:
+        name: of the network.
+        weights: a path; None looks for the embedded file or $ARCHIVE_WEIGHTS/<name>.npz.
+
+    Raises:
+        ArchiveError: there is no such file.
+    """
+    if weights is not None:
+        path = Path(weights)
+    elif name == EMBEDDED.stem:
+        path = EMBEDDED
+    elif os.environ.get('ARCHIVE_WEIGHTS'):
+        path = Path(os.environ['ARCHIVE_WEIGHTS']) / f'{name}.npz'
+    else:
+        raise ArchiveError(f'the weights of {name} do not come with the archive; name their .npz '
+                           f'file (--weights FILE), or the folder of {name}.npz in '
+                           '$ARCHIVE_WEIGHTS, or use vgg19_quarter, which does')
+    if not path.exists():
+        raise ArchiveError(f'there is no weight file {path}')
+    if path.is_dir():
+        raise ArchiveError(f'{path} is a folder; name the .npz file of weights in it')
+    return path
+
+
+def sha256(path):
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class WeightFile:
+    """An open weight file, to be used in a `with`; arrays are read one at a time.
+
+    Args:
+        path: of the .npz file.
+
+    Raises:
+        ArchiveError: it is not an .npz file, or it is broken.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if not zipfile.is_zipfile(path):
+            raise ArchiveError(f'{path} is not a weight file of the archive (.npz)')
+        try:
+            self.arrays = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+            raise ArchiveError(f'{path} is a broken weight file: {problem}') from problem
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        self.arrays.close()
+
+    def array(self, key, shape):
+        """Return an array in the type of the networks (floatX).
+
+        Args:
+            key: '<layer>.W' or '<layer>.b'.
+            shape: what the network needs; the same number of inputs in one axis is the same.
+
+        Raises:
+            ArchiveError: it is missing, or of another shape.
+        """
+        if key not in self.arrays.files:
+            there = [name[:-2] for name in self.arrays.files if name.endswith('.W')]
+            raise ArchiveError(f'{self.path} has no {key}; its layers are '
+                               f'{", ".join(there) or "none"}: ask for layers that it has, or '
+                               'take another file')
+        found = self._read(key)
+        if found.shape != tuple(shape) and found.shape != (shape[0], int(np.prod(shape[1:]))):
+            raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
+                               f'{found.shape}, and this network needs {tuple(shape)}')
+        return found.astype(theano.config.floatX, copy=False)
+
+    def mean_pixel(self):
+        """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
+        if 'mean_pixel' not in self.arrays.files:
+            return np.array(VGG_MEAN_PIXEL, 'float32')
+        return self._read('mean_pixel').astype('float32')
+
+    def classes(self):
+        """Return the names of the classes in the order of the outputs, or None."""
+        return self._read('classes').tolist() if 'classes' in self.arrays.files else None
+
+    def name_extra_keys(self, layers):
+        """Name, as a warning, the arrays that belong to none of these layers; they are ignored."""
+        extra = [key for key in self.arrays.files
+                 if key not in DESCRIPTIONS and key.rpartition('.')[0] not in layers]
+        if extra:
+            log.warning('%s: ignored what is no layer of the network: %s', self.path,
+                        ', '.join(extra))
+
+    def _read(self, key):
+        try:
+            return self.arrays[key]
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+            raise ArchiveError(f'{self.path} is broken at {key}: {problem}') from problem

@@ -1,0 +1,1 @@
+"""The article's experiments, one script a technique."""

@@ -1,0 +1,71 @@
+"""Habits that all recipes' command lines share: one-line errors, exit statuses, value types."""
+
+import argparse
+import sys
+
+from models.errors import ArchiveError
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are one line and exit with status 2."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+                         allow_abbrev=False, **options)
+
+    def error(self, message):
+        self.exit(2, f'{self.prog}: error: {message}\n')
+
+
+def run(main):
+    """Run a recipe's main function and exit: 0, 2 after an ArchiveError, 130 after Ctrl-C."""
+    try:
+        main()
+    except ArchiveError as problem:
+        print(f'{sys.argv[0]}: error: {problem}', file=sys.stderr)
+        sys.exit(2)
+    except MemoryError:
+        print(f'{sys.argv[0]}: error: not enough memory; take a smaller --size', file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def positive_integer(text):
+    """Return an integer from 1 up, for argparse."""
+    return _number(text, int, lambda value: value >= 1, 'a whole number from 1 up')
+
+
+def seed(text):
+    """Return an integer that numpy takes as a seed, for argparse."""
+    return _number(text, int, lambda value: 0 <= value < 2 ** 32,
+                   'a whole number from 0 to 4294967295')
+
+
+def weight(text):
+    """Return a finite float from 0 up, for argparse."""
+    return _number(text, float, lambda value: 0 <= value < float('inf'), 'a number from 0 up')
+
+
+def layer_weights(text):
+    """Return a dict of factors by layer from 'conv1_1,conv2_1=0.5', for argparse; default 1."""
+    weights = {}
+    for part in text.split(','):
+        layer, equals, factor = part.strip().partition('=')
+        if not layer:
+            raise argparse.ArgumentTypeError(f'{text!r} has an empty place; write layers like '
+                                             'conv1_1,conv2_1=0.5')
+        if layer in weights:
+            raise argparse.ArgumentTypeError(f'{text!r} names {layer} twice')
+        weights[layer] = weight(factor) if equals else 1.0
+    return weights
+
+
+def _number(text, kind, accepted, wanted):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not accepted(value):
+        raise argparse.ArgumentTypeError(f'{text!r} is not {wanted}')
+    return value

@@ -1,0 +1,118 @@
+"""Pictures: RGB uint8 outside, BGR float32 minus mean inside. All conversions are here."""
+
+import importlib.util
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from models.errors import ArchiveError
+
+ASSETS = Path(__file__).parent.parent / 'assets'
+PAINTING = ASSETS / 'windy_night.jpg'
+SMALLEST = 16  # pixels; conv5_1 of a VGG sees one position for every 16
+SIXTEEN_BITS = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+
+
+def bundled_photo():
+    """Return the path of the default photo, Chelsea the cat (CC0), out of scikit-image."""
+    package = importlib.util.find_spec('skimage').submodule_search_locations[0]
+    return Path(package) / 'data' / 'chelsea.png'
+
+
+def read(path):
+    """Read a picture of any kind that Pillow knows, turned upright.
+
+    Transparency is laid over white; 16 bits become 8; of an animation the first frame is taken.
+
+    Returns:
+        uint8 array (rows, columns, 3), RGB.
+
+    Raises:
+        ArchiveError: there is no such file, it is no picture, it is broken, or its size is
+            beyond use (below 16 pixels, or above Pillow's limit of 89 million).
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ArchiveError(f'there is no picture {path}')
+    if path.is_dir():
+        raise ArchiveError(f'{path} is a folder; name one picture in it')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = _to_rgb(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as problem:
+        raise ArchiveError(f'{path} has too many pixels (more than {Image.MAX_IMAGE_PIXELS}); '
+                           'reduce it first') from problem
+    except Image.UnidentifiedImageError as problem:
+        raise ArchiveError(f'{path} is not a picture that Pillow can read') from problem
+    except (OSError, SyntaxError, ValueError, EOFError) as problem:
+        raise ArchiveError(f'{path} cannot be read as a picture: {problem}') from problem
+    if min(pixels.shape[:2]) < SMALLEST:
+        raise ArchiveError(f'{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels; at least '
+                           f'{SMALLEST}x{SMALLEST} are needed')
+    return pixels
+
+
+def _to_rgb(image):
+    if image.mode in SIXTEEN_BITS:
+        levels = np.asarray(image).astype('float64') / 257  # 65535 / 255
+        image = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype('uint8'))
+    elif image.mode == 'F':
+        raise ValueError('its pixels are floating-point numbers of unknown range; save it with '
+                         '8 or 16 bits')
+    if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
+        image = image.convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+    return np.array(image.convert('RGB'))
+
+
+def resize(rgb, short_side):
+    """Return the picture with its shorter side `short_side` pixels long, its aspect kept."""
+    rows, columns = rgb.shape[:2]
+    factor = short_side / min(rows, columns)
+    return resize_to(rgb, max(short_side, round(rows * factor)),
+                     max(short_side, round(columns * factor)))
+
+
+def resize_to(rgb, rows, columns):
+    """Return the picture with so many rows and columns."""
+    return np.array(Image.fromarray(rgb).resize((columns, rows), Image.LANCZOS))
+
+
+def crop_square(rgb):
+    """Return the square in the middle, as the Recipes cut their pictures."""
+    rows, columns = rgb.shape[:2]
+    side = min(rows, columns)
+    top, left = (rows - side) // 2, (columns - side) // 2
+    return rgb[top:top + side, left:left + side]
+
+
+def prepare(rgb, mean_pixel):
+    """Return a picture as networks take it.
+
+    Args:
+        rgb: uint8 array (rows, columns, 3).
+        mean_pixel: (3,), BGR, 0..255.
+
+    Returns:
+        float32 array (1, 3, rows, columns), BGR, 0..255 minus the mean.
+    """
+    bgr = rgb[:, :, ::-1].transpose(2, 0, 1)[None].astype('float32')
+    return np.ascontiguousarray(bgr - np.reshape(mean_pixel, (1, 3, 1, 1)).astype('float32'))
+
+
+def deprocess(x, mean_pixel):
+    """Return what networks take as a picture: the inverse of `prepare`, clipped and rounded.
+
+    Args:
+        x: array (1, 3, rows, columns) or (3, rows, columns), BGR minus mean.
+        mean_pixel: (3,), BGR, 0..255.
+
+    Returns:
+        uint8 array (rows, columns, 3), RGB.
+    """
+    bgr = np.reshape(x, np.shape(x)[-3:]) + np.reshape(mean_pixel, (3, 1, 1))
+    return np.clip(np.rint(bgr), 0, 255).astype('uint8').transpose(1, 2, 0)[:, :, ::-1]

@@ -1,0 +1,52 @@
+"""The losses of style transfer as Theano expressions, by the formulas of the Lasagne Recipes.
+
+P, A and X map layer names to activations (batch, channels, rows, columns) of the photo, the
+painting (artwork) and the generated picture. Source: Gatys, Ecker & Bethge 2015, equations 1 to 5;
+Lasagne/Recipes, examples/styletransfer/Art Style Transfer.ipynb.
+"""
+
+import theano.tensor as T
+
+
+def gram_matrix(x):
+    """Return the products of each pair of channels, summed over positions and undivided.
+
+    Args:
+        x: (batch, channels, rows, columns).
+
+    Returns:
+        (batch, channels, channels).
+    """
+    x = x.flatten(3)
+    return T.batched_dot(x, x.dimshuffle(0, 2, 1))
+
+
+def content_loss(P, X, layer):
+    """Return half the squared distance between the activations of photo and picture, a scalar."""
+    return 0.5 * ((X[layer] - P[layer]) ** 2).sum()
+
+
+def style_loss(A, X, layer):
+    """Return the squared distance between the Gram matrices of painting and picture, a scalar.
+
+    Each Gram matrix is divided by its own picture's number of positions M, so that the two may
+    differ in size: sum((G/M - A/M')^2) / 4N^2, the Recipes' where M = M'.
+    """
+    return gram_distance(gram_per_position(A[layer]), gram_per_position(X[layer]))
+
+
+def gram_per_position(x):
+    """Return the Gram matrix divided by the number of positions, (batch, channels, channels)."""
+    return gram_matrix(x) / (x.shape[2] * x.shape[3]).astype(x.dtype)
+
+
+def gram_distance(a, g):
+    """Return the squared distance between two Gram matrices per position, over 4N^2."""
+    return ((g - a) ** 2).sum() / (4 * g.shape[1] ** 2).astype(g.dtype)
+
+
+def total_variation_loss(x):
+    """Return the summed 2.5th power of the steps between neighbouring pixels, a scalar."""
+    down = x[:, :, :-1, :-1] - x[:, :, 1:, :-1]
+    right = x[:, :, :-1, :-1] - x[:, :, :-1, 1:]
+    return ((down ** 2 + right ** 2) ** 1.25).sum()

@@ -1,0 +1,30 @@
+"""Packaging of the archive. Install it editable: `pip install -e .`"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name='lasagne-archive',
+    version='0.1.0',
+    description='What a convolutional network sees, and how to paint with it: '
+                'a Theano/Lasagne reproduction archive that runs today',
+    license='MIT',
+    python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
+    packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
+    package_data={'models.embedded': ['*.npz'], 'recipes': ['assets/*.jpg']},
+    install_requires=[
+        'theano-pymc==1.1.2',
+        'lasagne==0.1',
+        'numpy>=1.22,<1.24',            # 1.24 removed np.bool, which Theano uses
+        'scipy>=1.9,<1.10',             # one L-BFGS for everybody
+        'scipy-openblas32>=0.3.28,<0.4',
+        'pillow>=9.1,<14',
+        'matplotlib>=3.6,<4',
+        'scikit-image>=0.22,<0.25',
+        'tqdm>=4.60,<5',
+    ],
+    extras_require={
+        'test': ['pytest>=7,<10', 'ruff>=0.4,<1'],
+        'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
+        'bench': ['torch>=2.0,<3'],
+    },
+)
