@@ -25,6 +25,7 @@ def prepare():
     except CannotRun:
         _report_in_one_line()
         raise
+    start.keep_freed_memory()
     from models.runtime import lasagne_mends, theano_mends
 
     theano_mends.apply()

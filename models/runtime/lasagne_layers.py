@@ -6,7 +6,7 @@ Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 import theano
 import theano.tensor as T
 from lasagne import init, nonlinearities
-from lasagne.layers import Layer, MaxPool2DLayer, Pool2DLayer
+from lasagne.layers import Layer, Pool2DLayer
 from lasagne.layers.conv import conv_output_length
 from lasagne.utils import as_tuple
 
@@ -136,13 +136,12 @@ class Pool2DDNNLayer(Pool2DLayer):
         super().__init__(incoming, pool_size, stride, pad, ignore_border, mode, **options)
 
 
-class MaxPool2DDNNLayer(Pool2DDNNLayer, MaxPool2DLayer):
+class MaxPool2DDNNLayer(Pool2DDNNLayer):
     """Pool2DDNNLayer with mode 'max'."""
 
     def __init__(self, incoming, pool_size, stride=None, pad=(0, 0), ignore_border=True,
                  **options):
-        Pool2DDNNLayer.__init__(self, incoming, pool_size, stride, pad, ignore_border, 'max',
-                                **options)
+        super().__init__(incoming, pool_size, stride, pad, ignore_border, 'max', **options)
 
 
 class Upscale2DLayer(Layer):

@@ -180,6 +180,20 @@ def check_compiler_works():
     open(marker, 'w').close()
 
 
+def keep_freed_memory():
+    """Have the C library keep freed memory instead of handing each large block back.
+
+    Theano frees an activation as soon as it is used, and the next call asks for it again: zeroed
+    page by page by the kernel. Kept, a style transfer's loss and gradient (256x385, embedded
+    network, 2 cores) take 0.21 s instead of 0.28 s. Only glibc has these two switches.
+    """
+    trim_threshold, mmap_max = -1, -4  # their numbers in malloc.h
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, 'gnu_get_libc_version'):
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2 ** 31 - 1)
+
+
 def blas_threads():
     """Return how many threads the linked OpenBLAS uses, or None with another BLAS."""
     import theano

@@ -1,6 +1,5 @@
 """What broke in Theano-PyMC 1.1.2, one function a mend. `apply` is called once, on import."""
 
-import itertools
 import re
 import sys
 import types
@@ -43,13 +42,12 @@ def mend_pooling_ties():
 
     Theano gives it to every element that equals the maximum. After a rectifier all-zero windows
     are common, so under the deconvnet rule, where their gradient is not masked again, the picture
-    differs visibly from Caffe's and PyTorch's, which keep one switch a window.
+    differs visibly from Caffe's and PyTorch's, which keep one switch a window. Only the C code is
+    mended: Theano's pooling in pure Python raises an IndexError with every numpy since 1.23.
     """
     for op in (pool.MaxPoolGrad, pool.DownsampleFactorMaxGradGrad):
         op.c_code = _with_one_switch(op.c_code)
         op.c_code_cache_version = lambda self: ('one switch a window', 1, self.openmp)
-    pool.MaxPoolGrad.perform = _pooling_gradient
-    pool.DownsampleFactorMaxGradGrad.perform = _pooling_gradient_gradient
 
 
 def _with_one_switch(original):
@@ -64,53 +62,6 @@ def _with_one_switch(original):
         return code.replace(window, 'bool switched = false;\n' + window, 1)
 
     return c_code
-
-
-def _switches(x, maxout, ws, stride, pad):
-    """Yield, for each offset in a window in row order, where its element is the window's switch.
-
-    Yields (index into the padded x, mask over maxout); for the modes of Theano without C code.
-    """
-    ndim = len(ws)
-    outer = x.shape[:-ndim]
-    padded_shape = tuple((n - 1) * s + w for n, s, w in zip(maxout.shape[-ndim:], stride, ws))
-    padded_shape = tuple(max(size, n + 2 * p)
-                         for size, n, p in zip(padded_shape, x.shape[-ndim:], pad))
-    padded = np.full(outer + padded_shape, -np.inf, dtype=x.dtype)
-    padded[_inside(x, pad)] = x
-    free = np.ones(maxout.shape, dtype=bool)
-    for offset in itertools.product(*(range(w) for w in ws)):
-        index = (...,) + tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s
-                               in zip(offset, maxout.shape[-ndim:], stride))
-        mask = free & (padded[index] == maxout)
-        free &= ~mask
-        yield padded.shape, index, mask
-
-
-def _inside(x, pad):
-    """Return the index of x inside its padded copy."""
-    return (...,) + tuple(slice(p, p + n) for p, n in zip(pad, x.shape[-len(pad):]))
-
-
-def _pooling_gradient(self, node, inputs, outputs):
-    x, maxout, gradient, ws, stride, pad = inputs
-    result = None
-    for shape, index, mask in _switches(x, maxout, ws, stride, pad):
-        result = np.zeros(shape, dtype=x.dtype) if result is None else result
-        result[index] += np.where(mask, gradient, 0)
-    outputs[0][0] = np.ascontiguousarray(result[_inside(x, pad)])
-
-
-def _pooling_gradient_gradient(self, node, inputs, outputs):
-    x, maxout, gradient, ws, stride, pad = inputs
-    result = np.zeros(maxout.shape, dtype=x.dtype)
-    padded = None
-    for shape, index, mask in _switches(x, maxout, ws, stride, pad):
-        if padded is None:
-            padded = np.zeros(shape, dtype=x.dtype)
-            padded[_inside(x, pad)] = gradient
-        result += np.where(mask, padded[index], 0)
-    outputs[0][0] = result
 
 
 def rectify(x, leakiness=0):

@@ -66,7 +66,7 @@ class Objective:
                            'all weights by the same factor, say 100, or start from --init content')
 
 
-def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
+def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0, bounds=None):
     """Minimise in rounds, each a fresh fmin_l_bfgs_b that starts where the last one ended.
 
     Args:
@@ -76,6 +76,7 @@ def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
         evaluations: scipy's `maxfun`, for each round; scipy looks at it between iterations only,
             so a round may take a few more.
         factr, pgtol: scipy's tolerances; 0 goes on to the last evaluation.
+        bounds: (lowest, highest) for each element, an array (size, 2); None for no bounds.
 
     Yields:
         (x, report) after each round: flat float64; None, or why scipy ended the round early.
@@ -87,7 +88,8 @@ def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
             # scipy 1.9 still calls numpy names that numpy has deprecated since
             warnings.simplefilter('ignore', DeprecationWarning)
             x, _, information = fmin_l_bfgs_b(objective.eval_loss, x, fprime=objective.eval_grad,
-                                              maxfun=evaluations, factr=factr, pgtol=pgtol)
+                                              maxfun=evaluations, factr=factr, pgtol=pgtol,
+                                              bounds=bounds)
         used = len(objective.history) - before
         task = information['task']
         task = task.decode() if isinstance(task, bytes) else task

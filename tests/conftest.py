@@ -1,0 +1,33 @@
+"""What the tests share. Nothing here or in any test needs the network."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import models  # noqa: F401 - prepares Theano, before any test module imports it
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope='session')
+def shared_data():
+    """Return the folder of real weights and photos that lies beside some checkouts, or skip."""
+    folder = ROOT.parent / 'shared' / 'data'
+    if not folder.is_dir():
+        pytest.skip(f'there is no {folder} with real weights and photos')
+    return folder
+
+
+@pytest.fixture
+def python():
+    """Return a function that runs Python code or a file in a process of its own."""
+
+    def run(*arguments, timeout=300, **environment):
+        environment = {**os.environ, 'PYTHONPATH': str(ROOT), **environment}
+        return subprocess.run([sys.executable, *map(str, arguments)], env=environment,
+                              capture_output=True, text=True, timeout=timeout)
+
+    return run

@@ -1,0 +1,130 @@
+"""What happens when Theano starts: BLAS, compiler, flags, and the errors that tell what to do."""
+
+import os
+import stat
+
+import pytest
+import scipy_openblas32
+import theano
+import theano.tensor as T
+
+import models  # noqa: F401
+from models.runtime import start
+
+
+def assert_one_line(run, *words):
+    """Assert exit status 2 and one line on stderr that has these words, and no traceback."""
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.count('\n') == 1 and 'Traceback' not in run.stderr, run.stderr
+    for word in words:
+        assert word in run.stderr
+
+
+def script(path, text):
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return path
+
+
+def test_import_is_silent(python):
+    run = python('-c', 'import models')
+    assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
+
+
+def test_products_go_through_the_linked_openblas():
+    x = T.matrix()
+    theano.function([x], T.dot(x, x))([[1.]])
+    assert 'scipy_openblas' in theano.config.blas__ldflags
+    with open('/proc/self/maps') as maps:
+        assert 'libscipy_openblas' in maps.read()
+
+
+def test_openblas_uses_all_cores(python):
+    code = 'import models; from models.runtime import start; print(start.blas_threads())'
+    cores = len(os.sched_getaffinity(0))
+    environment = {name: '' for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS')}
+    assert int(python('-c', code, **environment).stdout) == cores
+    assert int(python('-c', code, OPENBLAS_NUM_THREADS='1').stdout) == 1
+
+
+def test_a_library_folder_with_spaces_is_linked_through_one_without(tmp_path, monkeypatch):
+    folder = tmp_path / 'my programs'
+    folder.symlink_to(scipy_openblas32.get_lib_dir())
+    monkeypatch.setattr(scipy_openblas32, 'get_lib_dir', lambda: str(folder))
+    library = start.openblas_link_arguments()[0][2:]
+    assert ' ' not in library
+    assert os.path.samefile(library, folder)
+
+
+def test_networks_are_float32_by_default():
+    assert theano.config.floatX == 'float32'
+
+
+@pytest.mark.parametrize('environment', [
+    {'THEANO_FLAGS': 'floatX=float64,blas__ldflags='},
+    {'THEANORC': '{rc}'},
+])
+def test_the_users_flags_win(python, tmp_path, environment):
+    rc = tmp_path / 'theanorc'
+    rc.write_text('[global]\nfloatX = float64\n[blas]\nldflags =\n')
+    environment = {name: value.format(rc=rc) for name, value in environment.items()}
+    run = python('-c', 'import models, theano, os; '
+                       'print(theano.config.floatX, theano.config.blas__ldflags == "", '
+                       'os.environ.get("THEANO_FLAGS"))', **environment)
+    assert run.stdout.split(maxsplit=2) == [
+        'float64', 'True', environment.get('THEANO_FLAGS', str(None)) + '\n'], run.stderr
+
+
+def test_theano_imported_first_gets_the_flags_too(python):
+    run = python('-c', 'import theano, models; '
+                       'print(theano.config.floatX, theano.config.openmp)',
+                 THEANO_FLAGS='blas__ldflags=')
+    assert run.stdout == 'float32 False\n', run.stderr
+
+
+def test_theano_imported_first_without_a_compiler_is_an_error(python):
+    run = python('-c', 'import theano, models', THEANO_FLAGS='blas__ldflags=-lm,cxx=')
+    assert_one_line(run, 'import models', 'cxx')
+
+
+def test_no_compiler_is_an_error_that_says_how_to_get_one(python, tmp_path):
+    assert_one_line(python('-c', 'import models', PATH=str(tmp_path)), 'g++', 'apt-get install')
+
+
+def test_switching_the_compiler_off_is_an_error(python):
+    assert_one_line(python('-c', 'import models', THEANO_FLAGS='cxx='), "cxx=''")
+
+
+def test_a_compiler_that_does_not_work_is_an_error_with_its_complaint(python, tmp_path):
+    script(tmp_path / 'g++', '#!/bin/sh\ncase "$*" in\n'
+           '*trial*) echo "trial.cpp:1: fatal error: Python.h: No such file" >&2; exit 1;;\n'
+           '*) exec /usr/bin/env -u NOTHING ' + str(_gxx()) + ' "$@";;\nesac\n')
+    run = python('-c', 'import models', PATH=f'{tmp_path}:{os.environ["PATH"]}',
+                 THEANO_FLAGS=f'base_compiledir={tmp_path}/cache')
+    assert_one_line(run, 'Python.h', 'python3-dev')
+
+
+def _gxx():
+    import shutil
+    return shutil.which('g++')
+
+
+def test_an_unwritable_compile_directory_is_an_error(python):
+    run = python('-c', 'import models', THEANO_FLAGS='base_compiledir=/dev/null/theano')
+    assert_one_line(run, 'base_compiledir=FOLDER')
+
+
+def test_another_lasagne_is_an_error(python, tmp_path):
+    information = tmp_path / 'Lasagne-0.2.dev1.dist-info'
+    information.mkdir()
+    (information / 'METADATA').write_text('Metadata-Version: 2.1\nName: Lasagne\n'
+                                          'Version: 0.2.dev1\n')
+    run = python('-c', f'import sys; sys.path.insert(0, {str(tmp_path)!r}); import models')
+    assert_one_line(run, 'Lasagne 0.1', '0.2.dev1', 'pip install')
+
+
+def test_an_importing_program_can_catch_the_error(python, tmp_path):
+    code = ('try:\n    import models\n'
+            'except ImportError as problem:\n    print("caught", type(problem).__name__)')
+    run = python('-c', code, PATH=str(tmp_path))
+    assert run.stdout == 'caught CannotRun\n', run.stderr

@@ -1,0 +1,117 @@
+"""Each mend of Theano, by what was wrong without it."""
+
+import importlib
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from theano.tensor.signal import pool
+
+import models  # noqa: F401
+from models.runtime import theano_mends
+
+
+def test_openmp_compiles():
+    x = T.matrix()
+    with theano.config.change_flags(openmp=True, openmp_elemwise_minsize=10):
+        squares = theano.function([x], T.exp(x) + 1)
+    values = np.linspace(0, 1, 300).reshape(10, 30).astype('float32')
+    np.testing.assert_allclose(squares(values), np.exp(values) + 1, rtol=1e-6)
+
+
+def first_maxima(x, size, stride, pad):
+    """Return, for each window, the flat index in x of its first maximum in row order."""
+    rows, columns = x.shape
+    switches = []
+    for top in range(-pad, rows + pad - size + 1, stride):
+        for left in range(-pad, columns + pad - size + 1, stride):
+            inside = [(r, c) for r in range(top, top + size) for c in range(left, left + size)
+                      if 0 <= r < rows and 0 <= c < columns]
+            r, c = max(inside, key=lambda place: x[place])  # max keeps the first of equals
+            switches.append(r * columns + c)
+    return np.array(switches)
+
+
+@pytest.mark.parametrize('size, stride, pad', [(2, 2, 0), (3, 2, 0), (3, 2, 1)])
+def test_pooling_has_one_switch_a_window(size, stride, pad):
+    random = np.random.RandomState(0)
+    x = random.randint(0, 3, (7, 9)).astype('float32')  # few values: ties in nearly every window
+    x[:4, :4] = 0
+    switches = first_maxima(x, size, stride, pad)
+    image = T.tensor4()
+    pooled = pool.pool_2d(image, (size, size), True, (stride, stride), (pad, pad), 'max')
+    weights = T.tensor4()
+    gradient = T.grad(None, image, known_grads={pooled: weights})
+    direction = T.tensor4()
+    forward = T.grad((gradient * direction).sum(), weights)  # the transpose of the gradient
+    function = theano.function([image, weights, direction], [pooled, gradient, forward])
+    g = random.uniform(-1, 1, len(switches)).astype('float32')
+    d = random.uniform(-1, 1, x.shape).astype('float32')
+    shape = (1, 1, (7 + 2 * pad - size) // stride + 1, (9 + 2 * pad - size) // stride + 1)
+    maxima, back, there = function(x[None, None], g.reshape(shape), d[None, None])
+
+    expected = np.bincount(switches, g, x.size).reshape(x.shape)
+    np.testing.assert_array_equal(maxima.ravel(), x.ravel()[switches])
+    np.testing.assert_allclose(back[0, 0], expected, atol=1e-6)
+    np.testing.assert_array_equal(there.ravel(), d.ravel()[switches])
+
+
+@pytest.mark.parametrize('leakiness', [0, 0.25])
+def test_relu_is_exact_at_and_below_zero(leakiness):
+    x = T.vector()
+    y = T.nnet.relu(x, leakiness)
+    function = theano.function([x], [y, T.grad(y.sum(), x)])
+    values = np.array([-2, -0., 0, 3, np.inf, np.nan, -np.inf], 'float32')
+    output, gradient = function(values)
+    below = [-2 * leakiness, 0, 0]
+    np.testing.assert_array_equal(output[:6], below + [3, np.inf, np.nan])
+    assert output[6] == (-np.inf if leakiness else 0)
+    np.testing.assert_array_equal(gradient[:5], [leakiness] * 3 + [1, 1])
+
+
+def test_relu_with_a_symbolic_slope_is_theanos_own():
+    x, slope = T.vector(), T.scalar()
+    value = T.nnet.relu(x, slope).eval({x: np.array([-2, 4], 'float32'), slope: 0.5})
+    np.testing.assert_array_equal(value, [-1, 4])
+
+
+@pytest.mark.parametrize('name', ['theano.tensor.signal.downsample', 'theano.sandbox.cuda',
+                                  'theano.gof'])
+def test_moved_modules_import_under_their_old_names(name):
+    assert importlib.import_module(name).__name__ == name
+
+
+def test_moved_names_are_back():
+    from theano.sandbox.rng_mrg import MRG_RandomStreams
+
+    assert MRG_RandomStreams(1).uniform((2,)).eval().shape == (2,)
+    assert theano.sandbox.cuda.cuda_enabled is False
+    assert isinstance(T.scalar(), theano.Variable) and theano.gof.Variable is theano.Variable
+
+
+def test_downsample_takes_the_arguments_of_its_time():
+    from theano.tensor.signal import downsample
+
+    image = T.tensor4()
+    x = np.arange(16, dtype='float32').reshape(1, 1, 4, 4)
+    pooled = downsample.max_pool_2d(image, ds=(2, 2), st=(2, 2), ignore_border=True,
+                                    padding=(0, 0), mode='average_exc_pad')
+    np.testing.assert_array_equal(pooled.eval({image: x})[0, 0], [[2.5, 4.5], [10.5, 12.5]])
+
+
+def test_an_assigned_gradient_is_honoured():
+    x = T.vector()
+    op = theano.OpFromGraph([x], [x * 2], inline=True)
+    op.grad = lambda inputs, gradients: (gradients[0] * 100 + inputs[0],)
+    plain = theano.OpFromGraph([x], [x * 2], inline=True)
+    y = T.vector()
+    function = theano.function([y], [op(y), T.grad(op(y).sum(), y), T.grad(plain(y).sum(), y)])
+    output, assigned, own = function(np.array([1, 5], 'float32'))
+    np.testing.assert_array_equal(output, [2, 10])
+    np.testing.assert_array_equal(assigned, [101, 105])
+    np.testing.assert_array_equal(own, [2, 2])
+
+
+def test_rectify_takes_arrays_too():
+    np.testing.assert_array_equal(theano_mends.rectify(np.array([-1., 2.])), [0, 2])
