@@ -123,7 +123,9 @@ def applied(net, rule):
     try:
         for layer, nonlinearity in rectifiers.items():
             plain = getattr(nonlinearity, 'nonlinearity', nonlinearity)
-            layer.nonlinearity = modified.setdefault(plain, rule(plain))
+            if plain not in modified:
+                modified[plain] = rule(plain)
+            layer.nonlinearity = modified[plain]
         yield
     finally:
         for layer, nonlinearity in rectifiers.items():

@@ -28,7 +28,7 @@ def activation_means(net, images):
     sums = [output.sum(axis=(0, 2, 3), dtype='float64') for output in outputs]
     positions = [output.shape[0] * output.shape[2] * output.shape[3] for output in outputs]
     gather = theano.function([net['input'].input_var], sums + positions)
-    totals = np.sum([gather(image) for image in images], axis=0, dtype=object)
+    totals = [sum(parts) for parts in zip(*(gather(image) for image in images))]
     return {name: totals[index] / totals[index + len(layers)]
             for index, name in enumerate(layers)}
 

@@ -1,0 +1,106 @@
+"""Weight files: what is read, and what a wrong or broken file is told."""
+
+import logging
+
+import numpy as np
+import pytest
+
+import models
+from models.errors import ArchiveError
+from models.weights import files
+
+
+def arrays_to(deepest, **extra):
+    """Return the arrays of a random VGG-19 under the file format's names."""
+    net = models.build('vgg19', deepest=deepest)
+    arrays = {}
+    for name, layer in net.items():
+        if hasattr(layer, 'W'):
+            arrays[f'{name}.W'], arrays[f'{name}.b'] = layer.W.get_value(), layer.b.get_value()
+    return {**arrays, **extra}
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Let 'vgg19' be a sixteenth as wide, so that its files are small."""
+    wide = models.NETWORKS['vgg19']
+    monkeypatch.setitem(models.NETWORKS, 'vgg19',
+                        lambda pool='max', width=1: wide(pool, width / 16))
+
+
+def save(path, arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_file_gives_its_arrays_classes_and_mean(tmp_path, narrow):
+    arrays = arrays_to('conv3_1', mean_pixel=np.array([1, 2, 3], 'float64'),
+                       classes=np.array(['cat', 'dog']))
+    net, classes, mean_pixel = models.load('vgg19', save(tmp_path / 'w.npz', arrays),
+                                           deepest='conv2_2')
+    np.testing.assert_array_equal(net['conv2_2'].W.get_value(), arrays['conv2_2.W'])
+    assert classes == ['cat', 'dog']
+    assert mean_pixel.tolist() == [1, 2, 3] and mean_pixel.dtype == 'float32'
+
+
+def test_without_classes_and_mean_there_are_none_and_oxfords(tmp_path, narrow):
+    path = save(tmp_path / 'w.npz', arrays_to('conv1_1'))
+    _, classes, mean_pixel = models.load('vgg19', path, deepest='conv1_1')
+    assert classes is None
+    np.testing.assert_allclose(mean_pixel, [103.939, 116.779, 123.68])
+
+
+def test_half_precision_becomes_the_networks_type(tmp_path, narrow):
+    arrays = {key: value.astype('float16') for key, value in arrays_to('conv1_1').items()}
+    net, _, _ = models.load('vgg19', save(tmp_path / 'w.npz', arrays), deepest='conv1_1')
+    assert net['conv1_1'].W.get_value().dtype == 'float32'
+
+
+def test_extra_keys_are_named_and_ignored(tmp_path, narrow, caplog):
+    path = save(tmp_path / 'w.npz', arrays_to('conv2_1', **{'pre.W': np.ones(3)}))
+    with caplog.at_level(logging.WARNING):
+        models.load('vgg19', path, deepest='conv1_2')
+    assert len(caplog.messages) == 1 and 'pre.W' in caplog.text and 'conv2_1' not in caplog.text
+
+
+def test_the_environment_names_a_folder_of_weights(tmp_path, narrow, monkeypatch):
+    save(tmp_path / 'vgg19.npz', arrays_to('conv1_1'))
+    monkeypatch.setenv('ARCHIVE_WEIGHTS', str(tmp_path))
+    assert models.load('vgg19', deepest='conv1_1')[1] is None
+
+
+def truncated(path):
+    whole = save(path, arrays_to('conv2_1'))
+    whole.write_bytes(whole.read_bytes()[:-2000])
+    return whole
+
+
+def corrupted(path):
+    content = bytearray(save(path, arrays_to('conv1_1')).read_bytes())
+    content[200:220] = b'x' * 20
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize('make, words', [
+    (lambda path: path, ['there is no weight file']),
+    (lambda path: path.parent, ['is a folder']),
+    (lambda path: path.write_text('no weights') and path, ['is not a weight file']),
+    (truncated, ['is not a weight file']),
+    (corrupted, ['broken']),
+    (lambda path: save(path, {'conv1_1.W': np.ones((2, 3, 3, 3))}), ['another network']),
+    (lambda path: save(path, {'conv1_1.W': np.ones((4, 3, 3, 3))}), ['no conv1_1.b', 'conv1_1']),
+    (lambda path: save(path, {}), ['conv1_1.W', 'none']),
+    (lambda path: save(path, {'conv1_1.W': np.array([{}], dtype=object)}), ['broken']),
+])
+def test_useless_files_are_told_apart(tmp_path, narrow, make, words):
+    with pytest.raises(ArchiveError) as problem:
+        models.load('vgg19', make(tmp_path / 'w.npz'), deepest='conv1_1')
+    for word in words:
+        assert word in str(problem.value)
+
+
+def test_weights_that_are_not_here_are_told_how_to_name_them(monkeypatch):
+    monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
+    with pytest.raises(ArchiveError, match='--weights FILE.*ARCHIVE_WEIGHTS.*vgg19_quarter'):
+        files.find('vgg19')
