@@ -21,20 +21,27 @@ from tqdm import tqdm
 from models.weights import files
 from recipes.common import command_line, figures, images, lbfgs, losses, runs
 
-Settings = namedtuple('Settings', 'content_weight style_weight tv_weight scaled factr pgtol')
+Settings = namedtuple('Settings', 'content_layers content_weight style_layers style_weight '
+                                  'tv_weight adapted margin factr pgtol')
 
 IMPLEMENTATIONS = {
-    # Weights for conv4_2 of a full VGG-19 at 600x600. L-BFGS goes on to the last evaluation.
-    'archive': Settings(content_weight=5e-3, style_weight=2e5, tv_weight=1e-9, scaled=True,
-                        factr=0.0, pgtol=0.0),
+    # Weights for a full VGG-19 at 600x600, adapted to width and size. Tuned by eye on the embedded
+    # network: by conv4_2 alone it does not tell what is in a photo, and at equal weights conv4_1
+    # and conv5_1 are two thirds of the loss at the end, which shows as ripples and no strokes.
+    'archive': Settings(content_layers='conv3_2=0.2,conv4_2', content_weight=2e-2,
+                        style_layers='conv1_1,conv2_1,conv3_1,conv4_1=0.2,conv5_1=0.1',
+                        style_weight=2e5, tv_weight=3e-8, adapted=True, margin=8, factr=0.0,
+                        pgtol=0.0),
     # As in the notebook; the tolerances are scipy's defaults.
-    'recipes': Settings(content_weight=1e-3, style_weight=2e5, tv_weight=1e-8, scaled=False,
-                        factr=1e7, pgtol=1e-5),
+    'recipes': Settings(content_layers='conv4_2', content_weight=1e-3,
+                        style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1',
+                        style_weight=2e5, tv_weight=1e-8, adapted=False, margin=0, factr=1e7,
+                        pgtol=1e-5),
 }
 
 # The content loss is a sum over channels and positions and the total variation one over pixels.
-# Scaled, both are as large as they would be in the notebook's network and size, while the style
-# loss, a mean over channels and positions, needs no scaling.
+# Adapted, both are as large as they would be in the notebook's network and size, while the style
+# loss, a mean over channels and positions, needs no factor.
 REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
 REFERENCE_PIXELS = 600 * 600
 
@@ -43,34 +50,38 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     photo, painting = read_pictures(options)
-    content_layers, style_layers = options.content_layers, options.style_layers
-    deepest = models.deepest_of(options.model, [*content_layers, *style_layers])
+    deepest = models.deepest_of(options.model, [*options.content_layers, *options.style_layers])
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
     start = starting_point(options, photo, mean_pixel)
-
     run = runs.Run('styletransfer', options.out, options.force)
     parameters = describe(options, photo, painting, start)
     run.save_record(parameters=parameters, content=str(options.content), style=str(options.style))
 
-    photo_features, painting_grams = compute_targets(
-        net, images.prepare(photo, mean_pixel), images.prepare(painting, mean_pixel),
-        list(content_layers), list(style_layers))
-    names, function = compile_loss(net, photo_features, painting_grams, options, start.shape)
+    targets = compute_targets(net, images.prepare(photo, mean_pixel),
+                              images.prepare(painting, mean_pixel),
+                              list(options.content_layers), list(options.style_layers))
+    names, function = compile_loss(net, *targets, options, start.shape)
     objective = lbfgs.Objective(function, start.shape)
+
+    def picture_of(x):
+        canvas = images.deprocess(x.reshape(start.shape), mean_pixel)
+        return images.trim(canvas, options.margin)
 
     status, pictures = 'failed', []
     try:
         for x in paint(objective, start, options):
-            pictures.append(images.deprocess(x.reshape(start.shape), mean_pixel))
-            run.save_picture(f'round_{len(pictures) - 1:02d}.png', pictures[-1],
-                             {**parameters, 'round': len(pictures) - 1})
+            pictures.append(picture_of(x))
+            number = len(pictures) - 1
+            run.save_picture(f'round_{number:02d}.png', pictures[-1],
+                             {**parameters, 'round': number})
         status = 'finished'
     except KeyboardInterrupt:
         status = 'interrupted'
         raise
     finally:
         if objective.best_x is not None:
-            save_results(run, objective, pictures, mean_pixel, parameters, names)
+            run.save_picture('result.png', picture_of(objective.best_x), parameters)
+            save_progress(run, objective, pictures, names)
         run.save_record(status=status)
     if not options.quiet:
         print(run.folder / 'result.png')
@@ -95,51 +106,65 @@ def parse(arguments):
     add('--rounds', type=command_line.positive_integer, default=8, help='restarts of L-BFGS')
     add('--evals', type=command_line.positive_integer, default=40,
         help='evaluations of loss and gradient in each round')
-    add('--content-weight', type=command_line.weight, help='default: 0.005; recipes: 0.001')
-    add('--style-weight', type=command_line.weight, help='default: 2e5; recipes: 2e5')
-    add('--tv-weight', type=command_line.weight, help='default: 1e-9; recipes: 1e-8')
-    add('--content-layers', type=command_line.layer_weights, metavar='LAYERS', default='conv4_2',
-        help='layers like conv4_2, or conv3_2=0.5,conv4_2: factors of --content-weight')
+    add('--content-weight', type=command_line.weight, help=defaults('content_weight'))
+    add('--style-weight', type=command_line.weight, help=defaults('style_weight'))
+    add('--tv-weight', type=command_line.weight, help=defaults('tv_weight'))
+    add('--content-layers', type=command_line.layer_weights, metavar='LAYERS',
+        help='with factors of --content-weight; ' + defaults('content_layers'))
     add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
-        default='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1',
-        help='the same for the style, factors of --style-weight')
+        help='with factors of --style-weight; ' + defaults('style_layers'))
     add('--impl', choices=IMPLEMENTATIONS, default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched')
     add('--quiet', action='store_true', help='print errors only')
     options = parser.parse_args(arguments)
-    settings = IMPLEMENTATIONS[options.impl]
-    for name in ('content_weight', 'style_weight', 'tv_weight'):
-        if getattr(options, name) is None:
-            setattr(options, name, getattr(settings, name))
     if options.size < images.SMALLEST:
         parser.error(f'argument --size: {options.size} is below {images.SMALLEST} pixels')
+    settings = IMPLEMENTATIONS[options.impl]._asdict()
+    for name in ('content_layers', 'style_layers'):
+        settings[name] = command_line.layer_weights(settings[name])
+    for name, value in settings.items():
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
     return options
 
 
+def defaults(name):
+    """Return the help text that lists what each implementation takes."""
+    return 'default: ' + '; '.join(f'{getattr(settings, name)} ({implementation})'
+                                   for implementation, settings in IMPLEMENTATIONS.items())
+
+
 def read_pictures(options):
-    """Return photo and painting as RGB uint8 arrays of the size asked for."""
-    pictures = [images.read(path) for path in (options.content, options.style)]
+    """Return photo and painting as RGB uint8 arrays of the size asked for.
+
+    The photo has a mirrored margin, which is painted too and cut off at the end: at the border
+    convolutions see zeros beyond it, and a strip of 4 to 8 pixels turns out too bright.
+    """
+    photo, painting = images.read(options.content), images.read(options.style)
     if options.crop:
-        pictures = [images.crop_square(picture) for picture in pictures]
-    return [images.resize(picture, options.size) for picture in pictures]
+        photo, painting = images.crop_square(photo), images.crop_square(painting)
+    photo = images.resize(photo, options.size)
+    return images.extend(photo, options.margin), images.resize(painting, options.size)
 
 
 def starting_point(options, photo, mean_pixel):
     """Return the picture to start from, float32 (1, 3, rows, columns), BGR minus mean."""
+    if options.init == 'content':
+        return images.prepare(photo, mean_pixel)
     rows, columns = photo.shape[:2]
     if options.init == 'noise':
         random = np.random.RandomState(options.seed)
         return random.uniform(-128, 128, (1, 3, rows, columns)).astype('float32')
-    if options.init == 'content':
-        return images.prepare(photo, mean_pixel)
-    return images.prepare(images.resize_to(images.read(options.init), rows, columns), mean_pixel)
+    margin = options.margin
+    picture = images.resize_to(images.read(options.init), rows - 2 * margin, columns - 2 * margin)
+    return images.prepare(images.extend(picture, margin), mean_pixel)
 
 
 def describe(options, photo, painting, start):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = ('impl model pool size crop seed rounds evals content_weight style_weight tv_weight '
-             'content_layers style_layers')
+    names = ('impl model pool size crop margin seed rounds evals content_weight style_weight '
+             'tv_weight content_layers style_layers')
     return {**{name: getattr(options, name) for name in names.split()},
             'init': options.init if options.init in ('noise', 'content') else 'file',
             'weights_sha256': files.sha256(files.find(options.model, options.weights)),
@@ -169,13 +194,12 @@ def compile_loss(net, photo_features, painting_grams, options, shape):
     """Compile loss and gradient of the picture into one function.
 
     Args:
-        options: with content_weight, style_weight, tv_weight, content_layers, style_layers, impl.
+        options: with weights, layers and `adapted`.
         shape: of the picture.
 
     Returns:
         (names, function): of the terms of the loss; float32 picture -> (terms, gradient).
     """
-    scaled = IMPLEMENTATIONS[options.impl].scaled
     image = T.tensor4('image')
     names = list(dict.fromkeys([*photo_features, *painting_grams]))
     features = dict(zip(names, lasagne.layers.get_output([net[name] for name in names], image)))
@@ -183,15 +207,15 @@ def compile_loss(net, photo_features, painting_grams, options, shape):
     terms = {}
     for layer, factor in options.content_layers.items():
         elements = photo_features[layer].get_value(borrow=True).size
-        scale = REFERENCE_ACTIVATIONS / elements if scaled else 1
+        scale = REFERENCE_ACTIVATIONS / elements if options.adapted else 1
         terms[f'content {layer}'] = (options.content_weight * factor * scale
                                      * losses.content_loss(photo_features, features, layer))
     for layer, factor in options.style_layers.items():
         gram = losses.gram_per_position(features[layer])
         terms[f'style {layer}'] = (options.style_weight * factor
                                    * losses.gram_distance(painting_grams[layer], gram))
-    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if scaled else 1
-    terms['total variation'] = (options.tv_weight * scale * losses.total_variation_loss(image))
+    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.adapted else 1
+    terms['total variation'] = options.tv_weight * scale * losses.total_variation_loss(image)
 
     terms = {name: term.astype('float32') for name, term in terms.items()}
     gradient = T.grad(sum(terms.values()), image)
@@ -200,7 +224,6 @@ def compile_loss(net, photo_features, painting_grams, options, shape):
 
 def paint(objective, start, options):
     """Yield the start and what each round of L-BFGS makes of it, flat arrays; show progress."""
-    settings = IMPLEMENTATIONS[options.impl]
     yield start
     with tqdm(total=options.rounds * options.evals, disable=options.quiet, unit='eval') as bar:
 
@@ -210,8 +233,8 @@ def paint(objective, start, options):
 
         objective.on_evaluation = show
         bar.set_description(f'round 1/{options.rounds}')
-        rounds = lbfgs.minimise(objective, start, options.rounds, options.evals, settings.factr,
-                                settings.pgtol)
+        rounds = lbfgs.minimise(objective, start, options.rounds, options.evals, options.factr,
+                                options.pgtol)
         for number, (x, early) in enumerate(rounds, start=1):
             if early:
                 bar.write(f'round {number} {early}', file=sys.stderr)
@@ -219,10 +242,8 @@ def paint(objective, start, options):
             yield x
 
 
-def save_results(run, objective, pictures, mean_pixel, parameters, names):
-    """Save the best picture, the progress of the rounds and the losses of each evaluation."""
-    best = images.deprocess(objective.best_x.reshape(objective.shape), mean_pixel)
-    run.save_picture('result.png', best, parameters)
+def save_progress(run, objective, pictures, names):
+    """Save the figure of the rounds, 3x3 like the notebook's, and the losses."""
     shown = np.unique(np.linspace(0, len(pictures) - 1, 9).round().astype(int))
     figures.save_grid(run.folder / 'figure.png', [pictures[number] for number in shown],
                       [f'round {number}' if number else 'start' for number in shown])

@@ -6,12 +6,18 @@ import sys
 from models.errors import ArchiveError
 
 
+class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds each option's default to its help, where it has one."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser, whose errors are one line and exit with status 2."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-                         allow_abbrev=False, **options)
+        super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False, **options)
 
     def error(self, message):
         self.exit(2, f'{self.prog}: error: {message}\n')

@@ -16,9 +16,9 @@ SIXTEEN_BITS = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 def bundled_photo():
-    """Return the path of the default photo, Chelsea the cat (CC0), out of scikit-image."""
+    """Return the path of the default photo, NASA's portrait of an astronaut (scikit-image)."""
     package = importlib.util.find_spec('skimage').submodule_search_locations[0]
-    return Path(package) / 'data' / 'chelsea.png'
+    return Path(package) / 'data' / 'astronaut.png'
 
 
 def read(path):
@@ -88,6 +88,16 @@ def crop_square(rgb):
     side = min(rows, columns)
     top, left = (rows - side) // 2, (columns - side) // 2
     return rgb[top:top + side, left:left + side]
+
+
+def extend(rgb, margin):
+    """Return the picture with a margin of so many pixels on all sides, that mirrors it."""
+    return np.pad(rgb, ((margin, margin), (margin, margin), (0, 0)), mode='reflect')
+
+
+def trim(rgb, margin):
+    """Return the picture without its margin: the inverse of `extend`."""
+    return rgb[margin:rgb.shape[0] - margin, margin:rgb.shape[1] - margin]
 
 
 def prepare(rgb, mean_pixel):

@@ -42,7 +42,8 @@ def test_a_network_is_cut_off_and_has_a_free_size_without_dense_layers():
 
 
 def test_random_weights_follow_the_seed_and_keep_the_signal():
-    first, again, other = (models.build('vgg19', deepest='conv1_2', seed=seed) for seed in (1, 1, 2))
+    first, again, other = (models.build('vgg19', deepest='conv1_2', seed=seed)
+                           for seed in (1, 1, 2))
     weights = [net['conv1_2'].W.get_value() for net in (first, again, other)]
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
