@@ -20,6 +20,7 @@ setup(
         'pillow>=9.1,<14',
         'matplotlib>=3.6,<4',
         'scikit-image>=0.22,<0.25',
+        'threadpoolctl>=3,<4',
         'tqdm>=4.60,<5',
     ],
     extras_require={

@@ -24,26 +24,33 @@ from recipes.common import command_line, figures, images, lbfgs, losses, runs
 Settings = namedtuple('Settings', 'content_layers content_weight style_layers style_weight '
                                   'tv_weight adapted margin factr pgtol')
 
-IMPLEMENTATIONS = {
-    # Weights for a full VGG-19 at 600x600, adapted to width and size. Tuned by eye on the embedded
-    # network: by conv4_2 alone it does not tell what is in a photo, and at equal weights conv4_1
-    # and conv5_1 are two thirds of the loss at the end, which shows as ripples and no strokes.
-    'archive': Settings(content_layers='conv3_2=0.2,conv4_2', content_weight=2e-2,
-                        style_layers='conv1_1,conv2_1,conv3_1,conv4_1=0.2,conv5_1=0.1',
-                        style_weight=2e5, tv_weight=3e-8, adapted=True, margin=8, factr=0.0,
-                        pgtol=0.0),
-    # As in the notebook; the tolerances are scipy's defaults.
-    'recipes': Settings(content_layers='conv4_2', content_weight=1e-3,
-                        style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1',
-                        style_weight=2e5, tv_weight=1e-8, adapted=False, margin=0, factr=1e7,
-                        pgtol=1e-5),
-}
+# Of the notebook; the tolerances of L-BFGS are scipy's defaults.
+NOTEBOOK = Settings(content_layers='conv4_2', content_weight=1e-3,
+                    style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1', style_weight=2e5,
+                    tv_weight=1e-8, adapted=False, margin=0, factr=1e7, pgtol=1e-5)
+
+# The archive adapts the notebook's weights to the network's width and the picture's size, paints
+# a margin that is cut off, and lets L-BFGS go on to the last evaluation.
+ARCHIVE = NOTEBOOK._replace(adapted=True, margin=8, factr=0.0, pgtol=0.0)
+
+# Tuned by eye on the embedded network: by conv4_2 alone it does not tell what is in a photo, and at
+# equal weights conv4_1 and conv5_1 are two thirds of the loss at the end: ripples, not strokes.
+EMBEDDED = ARCHIVE._replace(content_layers='conv3_2=0.2,conv4_2', content_weight=2e-2,
+                            style_layers='conv1_1,conv2_1,conv3_1,conv4_1=0.2,conv5_1=0.1',
+                            tv_weight=3e-8)
 
 # The content loss is a sum over channels and positions and the total variation one over pixels.
 # Adapted, both are as large as they would be in the notebook's network and size, while the style
 # loss, a mean over channels and positions, needs no factor.
 REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
 REFERENCE_PIXELS = 600 * 600
+
+
+def settings_of(implementation, model):
+    """Return the constants that hold where the command line says nothing."""
+    if implementation == 'recipes':
+        return NOTEBOOK
+    return EMBEDDED if model == 'vgg19_quarter' else ARCHIVE
 
 
 def main(arguments=None):
@@ -113,14 +120,14 @@ def parse(arguments):
         help='with factors of --content-weight; ' + defaults('content_layers'))
     add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
         help='with factors of --style-weight; ' + defaults('style_layers'))
-    add('--impl', choices=IMPLEMENTATIONS, default='archive',
+    add('--impl', choices=('archive', 'recipes'), default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched')
     add('--quiet', action='store_true', help='print errors only')
     options = parser.parse_args(arguments)
     if options.size < images.SMALLEST:
         parser.error(f'argument --size: {options.size} is below {images.SMALLEST} pixels')
-    settings = IMPLEMENTATIONS[options.impl]._asdict()
+    settings = settings_of(options.impl, options.model)._asdict()
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])
     for name, value in settings.items():
@@ -130,9 +137,9 @@ def parse(arguments):
 
 
 def defaults(name):
-    """Return the help text that lists what each implementation takes."""
-    return 'default: ' + '; '.join(f'{getattr(settings, name)} ({implementation})'
-                                   for implementation, settings in IMPLEMENTATIONS.items())
+    """Return the help text that says what an option's default depends on."""
+    values = [getattr(settings, name) for settings in (EMBEDDED, ARCHIVE, NOTEBOOK)]
+    return 'default: {} with vgg19_quarter, else {}; {} by --impl recipes'.format(*values)
 
 
 def read_pictures(options):

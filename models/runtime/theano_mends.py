@@ -1,5 +1,6 @@
 """What broke in Theano-PyMC 1.1.2, one function a mend. `apply` is called once, on import."""
 
+import hashlib
 import re
 import sys
 import types
@@ -9,6 +10,9 @@ import theano
 import theano.sandbox.rng_mrg
 import theano.tensor as T
 from theano.compile import builders
+from theano.graph.op import ExternalCOp
+from theano.link.c.basic import CLinker
+from theano.link.c.interface import CLinkerObject
 from theano.tensor.elemwise import Elemwise
 from theano.tensor.signal import pool
 
@@ -16,6 +20,8 @@ from theano.tensor.signal import pool
 def apply():
     """Apply every mend below."""
     mend_openmp_threshold()
+    mend_cache_of_external_code()
+    mend_cache_of_ops_without_properties()
     mend_pooling_ties()
     mend_relu()
     restore_names()
@@ -35,6 +41,42 @@ def mend_openmp_threshold():
                                                   str(int(theano.config.openmp_elemwise_minsize)))
 
     Elemwise.c_code = c_code
+
+
+def mend_cache_of_external_code():
+    """Let ops whose C code stands in a file, DimShuffle among them, be found in the compile cache.
+
+    Theano versions them by Python's hash of the code, which is another one in each process, so
+    each process compiled them again (0.7 s a module) and the cache grew for ever.
+    """
+    def c_code_cache_version(self):
+        digest = hashlib.sha256('\0'.join(self.func_codes).encode()).hexdigest()
+        params = getattr(self, 'params_type', None)
+        return (digest,) + ((params.c_code_cache_version(),) if params is not None else ())
+
+    ExternalCOp.c_code_cache_version = c_code_cache_version
+
+
+def mend_cache_of_ops_without_properties():
+    """Let ops without parameters, such as DeepCopyOp, be found in the compile cache.
+
+    Theano puts each op's `__props__` among the versions of a module, and takes an empty one for
+    "has no version, compile it again in each process".
+    """
+    original = CLinker.cmodule_key_
+
+    def cmodule_key_(self, fgraph, *arguments, **options):
+        version, signature = original(self, fgraph, *arguments, **options)
+        if not version:
+            nodes = fgraph.toposort()
+            types = [variable.type for node in nodes for variable in node.inputs + node.outputs]
+            parts = ([node.op.c_code_cache_version_apply(node) for node in nodes]
+                     + [kind.c_code_cache_version() for kind in types
+                        if isinstance(kind, CLinkerObject)])
+            version = tuple(parts) if all(parts) else ()
+        return version, signature
+
+    CLinker.cmodule_key_ = cmodule_key_
 
 
 def mend_pooling_ties():

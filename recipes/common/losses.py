@@ -50,13 +50,3 @@ def total_variation_loss(x):
     down = x[:, :, :-1, :-1] - x[:, :, 1:, :-1]
     right = x[:, :, :-1, :-1] - x[:, :, :-1, 1:]
     return ((down ** 2 + right ** 2) ** 1.25).sum()
-
-
-def repeat_border(x):
-    """Return x with its last row and column repeated, for `total_variation_loss`.
-
-    By the Recipes' formula the steps along the last row and column are free, and L-BFGS fills
-    these with dots.
-    """
-    x = T.concatenate([x, x[:, :, -1:]], axis=2)
-    return T.concatenate([x, x[:, :, :, -1:]], axis=3)

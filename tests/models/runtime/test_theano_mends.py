@@ -20,6 +20,23 @@ def test_openmp_compiles():
     np.testing.assert_allclose(squares(values), np.exp(values) + 1, rtol=1e-6)
 
 
+def test_a_second_process_compiles_nothing(python, tmp_path):
+    code = ('import models, theano, theano.tensor as T, numpy\n'
+            'from theano.link.c.cmodule import GCC_compiler\n'
+            'compiled, original = [], GCC_compiler.compile_str\n'
+            'def compile_str(*arguments, **options):\n'
+            '    compiled.append(arguments)\n'
+            '    return original(*arguments, **options)\n'
+            'GCC_compiler.compile_str = compile_str\n'
+            'x = T.matrix()\n'
+            'theano.function([x], x.dimshuffle(1, 0, "x"))\n'
+            'print(len(compiled))')
+    flags = f'base_compiledir={tmp_path}'
+    counts = [int(python('-c', code, THEANO_FLAGS=flags, PYTHONHASHSEED=seed).stdout)
+              for seed in ('1', '2')]
+    assert counts[0] > 0 and counts[1] == 0
+
+
 def first_maxima(x, size, stride, pad):
     """Return, for each window, the flat index in x of its first maximum in row order."""
     rows, columns = x.shape

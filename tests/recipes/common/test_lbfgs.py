@@ -56,12 +56,6 @@ def test_a_full_round_is_not_reported():
     assert early is None
 
 
-def test_bounds_are_kept():
-    bounds = np.tile([0., 2.], (6, 1))
-    (x, _), = minimise(Objective(valley, (6,)), np.ones(6), 1, 50, bounds=bounds)
-    np.testing.assert_allclose(x, 2)
-
-
 @pytest.mark.parametrize('bad', [np.nan, np.inf, 1e12])
 def test_a_useless_loss_stops_with_the_remedy_and_keeps_the_best(bad):
     calls = []

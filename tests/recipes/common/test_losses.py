@@ -66,14 +66,6 @@ def test_style_loss_is_the_recipes_where_sizes_agree(features):
     np.testing.assert_allclose(loss, squares / (4 * 5 ** 2 * (6 * 7) ** 2), rtol=1e-5)
 
 
-def test_the_repeated_border_adds_the_steps_along_it():
-    x = T.tensor4()
-    values = np.random.RandomState(0).uniform(-9, 9, (1, 2, 4, 5)).astype('float32')
-    repeated = losses.repeat_border(x).eval({x: values})
-    np.testing.assert_array_equal(repeated, np.pad(values, ((0, 0), (0, 0), (0, 1), (0, 1)),
-                                                   mode='edge'))
-
-
 def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     spec = importlib.util.spec_from_file_location('style_losses', GOLDEN / 'style_losses.py')
     module = importlib.util.module_from_spec(spec)
@@ -89,7 +81,7 @@ def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     terms, gradient = function(module.start())
     assert names == ['content conv4_2', *(f'style {name}' for name in module.STYLE),
                      'total variation']
-    np.testing.assert_allclose(terms, golden['terms'], rtol=1e-5)
-    # Twelve layers of float32 against float64: the relative L2 error measured is 2e-6.
+    np.testing.assert_allclose(terms, golden['terms'], rtol=2e-6)  # measured: 2.1e-7
+    # Thirteen layers of float32 against float64: the relative L2 error measured is 1.1e-7.
     error = np.linalg.norm(gradient - golden['gradient']) / np.linalg.norm(golden['gradient'])
-    assert error < 2e-5
+    assert error < 1e-6

@@ -1,0 +1,260 @@
+"""The main job, end to end on small pictures, and every wrong request."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import styletransfer
+from recipes.common import command_line, images
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = ['--size', '32', '--rounds', '2', '--evals', '4', '--quiet']
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """Return the folder of a short run on the bundled pictures."""
+    folder = tmp_path_factory.mktemp('runs') / 'short'
+    styletransfer.main([*SMALL, '--out', str(folder)])
+    return folder
+
+
+def pixels(path):
+    return np.array(Image.open(path).convert('RGB'))
+
+
+def test_a_run_folder_has_everything(finished):
+    names = sorted(path.name for path in finished.iterdir())
+    assert names == ['figure.png', 'losses.csv', 'result.png', 'round_00.png', 'round_01.png',
+                     'round_02.png', 'run.json']
+    record = json.loads((finished / 'run.json').read_text())
+    assert record['status'] == 'finished'
+    assert record['versions']['Theano-PyMC'] == '1.1.2' and record['threads'] >= 1
+    assert len(record['parameters']['weights_sha256']) == 64
+    assert record['parameters']['seed'] == 1 and record['seconds'] > 0
+
+
+def test_the_loss_falls_and_the_table_adds_up(finished):
+    with open(finished / 'losses.csv') as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:4] == ['evaluation', 'total', 'content conv3_2', 'content conv4_2']
+    table = np.array(rows[1:], float)
+    np.testing.assert_allclose(table[:, 1], table[:, 2:].sum(axis=1), rtol=1e-12)
+    assert table[-1, 1] < 0.9 * table[0, 1]
+    record = json.loads((finished / 'run.json').read_text())
+    assert record['loss'] == table[:, 1].min() and record['evaluations'] == len(table)
+
+
+def test_pictures_carry_their_parameters_and_nothing_that_changes(finished):
+    image = Image.open(finished / 'result.png')
+    parameters = json.loads(image.text['Parameters'])
+    assert parameters['recipe'] == 'styletransfer' and parameters['model'] == 'vgg19_quarter'
+    assert set(image.text) == {'Software', 'Parameters'}
+    assert str(finished.parent) not in str(image.text) and image.size == (32, 32)
+
+
+def test_the_start_is_noise_and_the_result_is_the_last_round(finished):
+    start, last = pixels(finished / 'round_00.png'), pixels(finished / 'round_02.png')
+    assert start.std() > 60
+    np.testing.assert_array_equal(last, pixels(finished / 'result.png'))
+    assert (start != last).mean() > 0.5
+
+
+def test_the_same_seed_gives_the_same_bytes_in_every_process(tmp_path, python):
+    arguments = ['--size', '48', '--rounds', '2', '--evals', '6', '--quiet']
+    results = []
+    for hash_seed, seed in (('1', '5'), ('2', '5'), ('1', '6')):
+        out = tmp_path / f'{hash_seed}-{seed}'
+        run = python(ROOT / 'recipes' / 'styletransfer.py', *arguments, '--out', out, '--seed',
+                     seed, PYTHONHASHSEED=hash_seed)
+        assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
+        results.append([(out / name).read_bytes() for name in ('result.png', 'round_01.png',
+                                                               'losses.csv')])
+    assert results[0] == results[1]
+    assert results[0][0] != results[2][0]
+
+
+def test_progress_and_the_results_path_are_shown_unless_quiet(tmp_path, python):
+    run = python(ROOT / 'recipes' / 'styletransfer.py', '--size', '16', '--rounds', '1',
+                 '--evals', '2', '--out', tmp_path / 'run')
+    assert run.stdout == f'{tmp_path}/run/result.png\n'
+    assert 'round 1/1' in run.stderr and 'loss' in run.stderr
+
+
+def test_ctrl_c_keeps_the_best_picture_and_exits_130(tmp_path):
+    out = tmp_path / 'run'
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / 'recipes' / 'styletransfer.py'), '--size', '64', '--rounds',
+         '1', '--evals', '100000', '--out', str(out), '--quiet'],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    deadline = time.time() + 200
+    while not (out / 'round_00.png').exists() and time.time() < deadline:
+        time.sleep(0.1)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and 'Traceback' not in errors
+    assert json.loads((out / 'run.json').read_text())['status'] == 'interrupted'
+    assert (pixels(out / 'result.png') != pixels(out / 'round_00.png')).mean() > 0.5
+    assert (out / 'losses.csv').exists()
+
+
+def test_without_out_each_run_has_a_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '1', '--quiet'])
+    assert [path.name for path in sorted(Path('runs').iterdir())] == [
+        'styletransfer-001', 'styletransfer-002']
+
+
+def test_size_is_the_short_side_and_crop_a_square(tmp_path):
+    photo = tmp_path / 'photo.png'
+    Image.fromarray(np.random.RandomState(0).randint(0, 255, (40, 60, 3), 'uint8')).save(photo)
+    one = ['--content', str(photo), '--size', '20', '--rounds', '1', '--evals', '1', '--quiet']
+    styletransfer.main([*one, '--out', str(tmp_path / 'whole')])
+    styletransfer.main([*one, '--out', str(tmp_path / 'square'), '--crop'])
+    assert Image.open(tmp_path / 'whole' / 'result.png').size == (30, 20)
+    assert Image.open(tmp_path / 'square' / 'result.png').size == (20, 20)
+
+
+@pytest.mark.parametrize('init', ['content', 'file'])
+def test_a_run_can_start_from_a_picture(tmp_path, finished, init):
+    source = finished / 'result.png'
+    styletransfer.main(['--size', '32', '--rounds', '1', '--evals', '1', '--quiet', '--init',
+                        'content' if init == 'content' else str(source), '--out',
+                        str(tmp_path / 'run')])
+    photo = images.resize(images.read(images.bundled_photo()), 32)
+    expected = photo if init == 'content' else pixels(source)
+    np.testing.assert_array_equal(pixels(tmp_path / 'run' / 'round_00.png'), expected)
+
+
+def test_force_writes_into_a_folder_that_exists_and_keeps_what_else_is_there(tmp_path):
+    (tmp_path / 'mine.txt').write_text('mine')
+    styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '1', '--quiet', '--force',
+                        '--out', str(tmp_path)])
+    assert (tmp_path / 'mine.txt').read_text() == 'mine'
+    assert (tmp_path / 'result.png').exists()
+
+
+def test_adapted_weights_look_alike_at_every_size():
+    """The terms of the loss at the noise start stay within a factor two from 48 to 96 pixels."""
+    terms = {}
+    for impl in ('archive', 'recipes'):
+        for size in ('48', '96'):
+            options = styletransfer.parse(['--size', size, '--impl', impl])
+            photo, painting = styletransfer.read_pictures(options)
+            net, _, mean_pixel = styletransfer.models.load('vgg19_quarter', None, options.pool,
+                                                           'conv5_1')
+            start = styletransfer.starting_point(options, photo, mean_pixel)
+            targets = styletransfer.compute_targets(
+                net, images.prepare(photo, mean_pixel), images.prepare(painting, mean_pixel),
+                list(options.content_layers), list(options.style_layers))
+            names, function = styletransfer.compile_loss(net, *targets, options, start.shape)
+            terms[impl, size] = dict(zip(names, function(start)[0]))
+    for name in ('content conv4_2', 'total variation'):
+        assert 0.5 < terms['archive', '96'][name] / terms['archive', '48'][name] < 2, name
+        assert terms['recipes', '96'][name] / terms['recipes', '48'][name] > 3, name
+
+
+def test_the_recipes_implementation_has_the_notebooks_constants():
+    options = styletransfer.parse(['--impl', 'recipes'])
+    assert (options.content_weight, options.style_weight, options.tv_weight) == (1e-3, 2e5, 1e-8)
+    assert (options.factr, options.pgtol) == (1e7, 1e-5)  # scipy's defaults
+    assert list(options.content_layers) == ['conv4_2'] and options.margin == 0
+    assert options.style_layers == {f'conv{block}_1': 1 for block in range(1, 6)}
+
+
+def test_layer_factors_multiply_the_weight():
+    options = styletransfer.parse(['--style-layers', 'conv1_1,conv2_1=0.5'])
+    assert options.style_layers == {'conv1_1': 1, 'conv2_1': 0.5}
+
+
+def unreadable_folder(path):
+    path.write_text('a file, not a folder')
+    return path / 'run'
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--content', 'nowhere.jpg'], ['there is no picture nowhere.jpg']),
+    (['--style', '.'], ['is a folder']),
+    (['--init', 'nowhere.png'], ['nowhere.png']),
+    (['--content-layers', 'conv42'], ['conv42', 'did you mean', 'conv4_2']),
+    (['--style-layers', 'conv1_1,,conv2_1'], ['--style-layers', 'empty place']),
+    (['--style-layers', 'conv1_1=2,conv1_1'], ['conv1_1 twice']),
+    (['--style-layers', 'conv1_1=much'], ["'much' is not a number"]),
+    (['--model', 'vgg99'], ['vgg99', 'vgg19']),
+    (['--model', 'vgg19'], ['vgg19', '--weights FILE']),
+    (['--model', 'vgg16', '--weights', '{embedded}'], ['another network']),
+    (['--weights', 'nowhere.npz'], ['there is no weight file nowhere.npz']),
+    (['--pool', 'median'], ['median', 'average_exc_pad']),
+    (['--content-weight', '-1'], ["'-1' is not a number from 0 up"]),
+    (['--tv-weight', 'nan'], ["'nan' is not"]),
+    (['--size', '0'], ["'0' is not a whole number"]),
+    (['--size', '8'], ['below 16']),
+    (['--rounds', '1.5'], ["'1.5' is not a whole number"]),
+    (['--seed', '-1'], ['--seed']),
+    (['--impl', 'mine'], ['archive', 'recipes']),
+    (['--out', '{existing}'], ['exists already', '--force']),
+    (['--out', '{file}/run'], ['cannot write', '--out']),
+    (['--out', 'picture.png'], ['named like a picture']),
+    (['--unknown'], ['--unknown']),
+])
+def test_wrong_requests_are_one_line_and_status_2(tmp_path, capsys, monkeypatch, arguments, words):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'existing').mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
+    places = {'existing': tmp_path / 'existing', 'file': tmp_path / 'file',
+              'embedded': ROOT / 'models' / 'embedded' / 'vgg19_quarter.npz'}
+    arguments = [argument.format(**places) for argument in arguments]
+    with pytest.raises(SystemExit) as exit_:
+        command_line.run(lambda: styletransfer.main(arguments))
+    errors = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert errors.count('\n') == 1 and 'Traceback' not in errors
+    for word in words:
+        assert word in errors
+    assert not (tmp_path / 'runs').exists()  # nothing is begun that cannot be done
+
+
+def test_status_2_reaches_the_shell(python, tmp_path):
+    run = python(ROOT / 'recipes' / 'styletransfer.py', '--content', tmp_path / 'no.jpg')
+    assert run.returncode == 2
+    assert run.stderr.count('\n') == 1 and 'there is no picture' in run.stderr
+
+
+def test_a_loss_that_explodes_stops_with_the_remedy(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command_line.run(lambda: styletransfer.main(
+            [*SMALL, '--out', str(tmp_path / 'run'), '--style-weight', '1e200']))
+    assert exit_.value.code == 2
+    assert 'divide all weights by the same factor' in capsys.readouterr().err
+    assert json.loads((tmp_path / 'run' / 'run.json').read_text())['status'] == 'failed'
+
+
+@pytest.mark.slow
+def test_real_weights_paint_tuebingen(shared_data, tmp_path):
+    figures = shared_data / 'figures' / 'lasagne_style'
+    painting, = figures.glob('*Starry_Night*')
+    styletransfer.main(['--model', 'vgg19', '--weights',
+                        str(shared_data / 'weights' / 'vgg19_normalised_to_conv3_1.npz'),
+                        '--style-layers', 'conv1_1,conv2_1,conv3_1', '--content-layers', 'conv3_1',
+                        '--content', str(figures / 'Tuebingen_Neckarfront.jpg'), '--style',
+                        str(painting), '--size', '384', '--out', str(tmp_path / 'run')])
+    result = pixels(tmp_path / 'run' / 'result.png').astype(float)
+    style = images.resize(images.read(painting), 384).astype(float)
+    # The painting's palette: the mean colour is nearer to its own than to the photo's.
+    photo = images.read(figures / 'Tuebingen_Neckarfront.jpg').astype(float)
+    to_style, to_photo = (abs(result.mean((0, 1)) - other.mean((0, 1))).sum()
+                          for other in (style, photo))
+    assert to_style < to_photo

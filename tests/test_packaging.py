@@ -1,0 +1,48 @@
+"""The project's own files agree with each other."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+ROOT = Path(__file__).parent.parent
+
+
+
+def test_environment_yml_has_the_pins_of_setup_py():
+    setup = (ROOT / 'setup.py').read_text()
+    pinned = set(re.findall(r"'([a-z0-9-]+[<>=]=[0-9][^']*)'", setup))
+    conda = set(re.findall(r'^ +- ([a-z0-9-]+[<>=]=.*)$', (ROOT / 'environment.yml').read_text(),
+                           re.MULTILINE))
+    extras = {pin for pin in pinned if re.match('notebook|nbclient|torch', pin)}
+    assert len(pinned) > 10
+    assert conda - {'python>=3.9,<3.12'} == pinned - extras
+    assert "python_requires='>=3.9,<3.12'" in setup
+
+
+def test_every_package_is_installed():
+    folders = {path.parent.relative_to(ROOT).as_posix().replace('/', '.')
+               for name in ('models', 'modifiedbackprop', 'recipes')
+               for path in (ROOT / name).rglob('__init__.py')}
+    code = 'from setuptools import find_packages; print(*find_packages(' \
+           'include=["models*", "modifiedbackprop*", "recipes*"]))'
+    found = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip('setuptools is not installed here')
+    assert set(found.stdout.split()) == folders
+    assert 'models.weights' in folders
+
+
+def test_the_code_is_clean():
+    run = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--quiet', str(ROOT)],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_readme_names_files_that_exist():
+    readme = (ROOT / 'README.md').read_text()
+    named = re.findall(r'\]\((?!http)([^)#]+)', readme) + re.findall(r'python ([\w/]+\.py)', readme)
+    assert named
+    for name in named:
+        assert (ROOT / name).exists(), name
