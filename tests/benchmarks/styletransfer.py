@@ -11,6 +11,7 @@
 """
 
 import argparse
+import logging
 import os
 import resource
 import shutil
@@ -124,6 +125,7 @@ def compare_evaluations(folder, size, repeats):
 
 def evaluations(model, problem):
     """Be the archive's process: evaluate once for each line on standard input."""
+    logging.getLogger('archive').setLevel('ERROR')  # the problem file is no pure weight file
     arrays = np.load(problem)
     options = options_of(['--impl', 'recipes', '--model', model])
     layers = [*options.content_layers, *options.style_layers]
