@@ -97,7 +97,7 @@ def test_what_is_no_picture_is_told_in_one_line(tmp_path, rgb, make, words):
 
 
 def test_the_bundled_pictures_are_there():
-    assert images.read(images.bundled_photo()).shape == (300, 451, 3)
+    assert images.read(images.bundled_photo()).shape == (512, 512, 3)
     assert images.read(images.PAINTING).shape == (512, 640, 3)
 
 
