@@ -67,6 +67,8 @@ def import_theano():
         for name, value in flags.items():
             setattr(theano.config, name, value)
     else:
+        for name in [name for name in sys.modules if name.startswith('theano.')]:
+            del sys.modules[name]  # left by an `import theano` that failed without the flags
         check_compiler_is_there()
         _import_with_flags(flags)
     check_compiler_works()

@@ -87,6 +87,13 @@ def test_theano_imported_first_without_a_compiler_is_an_error(python):
     assert_one_line(run, 'import models', 'cxx')
 
 
+def test_an_import_of_theano_that_failed_before_does_no_harm(python):
+    code = ('try:\n    import theano\nexcept AttributeError:\n    print("failed")\n'
+            'import models, theano\nprint(theano.config.floatX)')
+    run = python('-c', code, THEANO_FLAGS='')
+    assert run.stdout == 'failed\nfloat32\n', run.stderr
+
+
 def test_no_compiler_is_an_error_that_says_how_to_get_one(python, tmp_path):
     assert_one_line(python('-c', 'import models', PATH=str(tmp_path)), 'g++', 'apt-get install')
 
@@ -128,3 +135,14 @@ def test_an_importing_program_can_catch_the_error(python, tmp_path):
             'except ImportError as problem:\n    print("caught", type(problem).__name__)')
     run = python('-c', code, PATH=str(tmp_path))
     assert run.stdout == 'caught CannotRun\n', run.stderr
+
+
+def test_freed_memory_is_kept(python):
+    code = ('import models, numpy, resource\n'
+            'def faults():\n'
+            '    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n'
+            '    numpy.ones(8_000_000)\n'  # 64 MB are 15,625 pages of 4 kB
+            '    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n'
+            'print(faults(), faults())')
+    first, second = map(int, python('-c', code).stdout.split())
+    assert second < max(first, 1000) / 10
