@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from models.errors import ArchiveError
 from models.runtime import start
 
+OWN_FILES = ('round_*.png', 'result.png', 'figure.png', 'losses.csv')
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif')
 PACKAGES = ('numpy', 'scipy', 'pillow', 'matplotlib', 'Theano-PyMC', 'Lasagne',
             'scipy-openblas32')
@@ -25,7 +26,8 @@ class Run:
     Args:
         recipe: its name.
         out: the folder to make; None makes a new `runs/<recipe>-NNN`.
-        force: whether to write into a folder that exists.
+        force: whether to write into a folder that exists; what an earlier run of the archive left
+            there is removed, so that the folder shows one run, and everything else is kept.
 
     Raises:
         ArchiveError: the folder exists, cannot be made, or is named like a picture.
@@ -92,6 +94,10 @@ def _make_folder(folder, force):
                            'into it')
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / 'run.json').exists():
+            for pattern in OWN_FILES:
+                for path in folder.glob(pattern):
+                    path.unlink()
         (folder / 'run.json').touch()
     except OSError as problem:
         raise ArchiveError(f'cannot write the folder {folder}: {problem.strerror}; take another '

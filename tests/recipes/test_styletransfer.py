@@ -138,12 +138,15 @@ def test_a_run_can_start_from_a_picture(tmp_path, finished, init):
     np.testing.assert_array_equal(pixels(tmp_path / 'run' / 'round_00.png'), expected)
 
 
-def test_force_writes_into_a_folder_that_exists_and_keeps_what_else_is_there(tmp_path):
+def test_force_replaces_an_earlier_run_and_keeps_what_else_is_there(tmp_path):
+    one = ['--size', '16', '--evals', '1', '--quiet', '--force', '--out', str(tmp_path)]
     (tmp_path / 'mine.txt').write_text('mine')
-    styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '1', '--quiet', '--force',
-                        '--out', str(tmp_path)])
+    (tmp_path / 'round_09.png').write_text('not of a run')
+    styletransfer.main([*one, '--rounds', '2'])
     assert (tmp_path / 'mine.txt').read_text() == 'mine'
-    assert (tmp_path / 'result.png').exists()
+    assert (tmp_path / 'round_09.png').exists() and (tmp_path / 'round_02.png').exists()
+    styletransfer.main([*one, '--rounds', '1'])
+    assert not (tmp_path / 'round_02.png').exists() and (tmp_path / 'round_01.png').exists()
 
 
 def test_adapted_weights_look_alike_at_every_size():
