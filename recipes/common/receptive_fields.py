@@ -1,0 +1,57 @@
+"""What part of the picture a unit sees."""
+
+from collections import namedtuple
+
+from lasagne.layers import Conv2DLayer, InputLayer, MergeLayer, NonlinearityLayer, Pool2DLayer
+
+# Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
+# zero, or an end beyond the picture, lies in the padding.
+Field = namedtuple('Field', 'size stride start')
+
+
+def receptive_field(layer):
+    """Return what one unit of a layer sees of the input, along rows and along columns.
+
+    Args:
+        layer: a Lasagne layer above convolutions, poolings, merges and nonlinearities.
+
+    Returns:
+        (Field, Field) in pixels; None for a layer that sees the whole picture, such as a dense one.
+    """
+    if isinstance(layer, InputLayer):
+        return Field(1, 1, 0), Field(1, 1, 0)
+    if isinstance(layer, MergeLayer):
+        below = [receptive_field(incoming) for incoming in layer.input_layers]
+        return None if None in below else tuple(_union(fields) for fields in zip(*below))
+    below = receptive_field(layer.input_layer)
+    if below is None or isinstance(layer, NonlinearityLayer):
+        return below
+    if isinstance(layer, Conv2DLayer):
+        sizes, pads = layer.filter_size, _pads(layer)
+    elif isinstance(layer, Pool2DLayer):
+        sizes, pads = layer.pool_size, layer.pad
+    else:
+        return None
+    return tuple(Field(field.size + (size - 1) * field.stride, field.stride * stride,
+                       field.start - pad * field.stride)
+                 for field, size, stride, pad in zip(below, sizes, layer.stride, pads))
+
+
+def _pads(layer):
+    if layer.pad == 'same':
+        return tuple(size // 2 for size in layer.filter_size)
+    if layer.pad == 'full':
+        return tuple(size - 1 for size in layer.filter_size)
+    return layer.pad
+
+
+def _union(fields):
+    start = min(field.start for field in fields)
+    end = max(field.start + field.size for field in fields)
+    return Field(end - start, fields[0].stride, start)
+
+
+def pixels_of(field, index, length):
+    """Return (first, end) of the pixels that unit `index` sees, cut to a picture of this length."""
+    first = field.start + index * field.stride
+    return max(first, 0), min(first + field.size, length)
