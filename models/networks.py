@@ -32,7 +32,7 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None):
             may have any number of rows and columns.
         width: factor on every number of filters, for small experiments; above 0.
         seed: of the random weights, normal with variance 2 / inputs (He et al. 2015, equation 10).
-        array: function (key, shape) -> array that gives '<layer>.W' and '<layer>.b'.
+        array: function (key, shape) -> array that gives '<layer>.W' and '<layer>.b', in floatX.
 
     Returns:
         OrderedDict of Lasagne layers; 'input' takes (batch, 3, rows, columns), BGR, 0..255 with
@@ -45,8 +45,7 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None):
     if deepest is not None:
         names = [layer for layer, _ in layers]
         layers = layers[:names.index(known_name(deepest, names, 'layer')) + 1]
-    fixed = any(construct.func is vgg.dense for _, construct in layers)
-    size = vgg.DENSE_INPUT_SIZE if fixed and 'pool5' in dict(layers) else None
+    size = vgg.DENSE_INPUT_SIZE if 'fc6' in dict(layers) else None  # else any size
     array = array or partial(_draw, np.random.RandomState(seed))
 
     net = OrderedDict(input=InputLayer((None, 3, size, size), name='input'))
@@ -75,8 +74,8 @@ def load(name, weights=None, pool='max', deepest=None):
     expected = [layer for layer, _ in _layers_of(name)(pool=pool)]
     path = files.find(name, weights)
     with files.WeightFile(path) as file:
-        file.name_extra_keys(expected)
         net = build(name, pool, deepest, array=file.array)
+        file.name_extra_keys(expected)
         return net, file.classes(), file.mean_pixel()
 
 

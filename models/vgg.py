@@ -40,9 +40,9 @@ def vgg19_quarter(pool='max', width=1):
     """Return the layers of the embedded network; see models/embedded/README.md."""
     filters = _scaled((16, 32, 64, 128, 128), width)
     return (_convolutions((2, 2, 4, 4, 4), pool, filters)[:-1]  # it has no pool5
-            + [('mean', partial(mean_over_positions)),
+            + [('mean', mean_over_positions),
                ('fc8', partial(dense, units=202, nonlinearity=None)),
-               ('prob', partial(probabilities))])
+               ('prob', probabilities)])
 
 
 def convolution(previous, filters, array, name):
@@ -92,7 +92,7 @@ def _classifier(classes, hidden):
     return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc8', partial(dense, units=classes, nonlinearity=None)),
-            ('prob', partial(probabilities))]
+            ('prob', probabilities)]
 
 
 def _scaled(counts, width):

@@ -12,10 +12,16 @@ import contextlib
 import models  # noqa: F401 - prepares Theano
 import lasagne
 import theano.tensor as T
+from lasagne import nonlinearities
 from lasagne.nonlinearities import LeakyRectify, rectify
 from theano.compile.builders import OpFromGraph
 
 from models.errors import ArchiveError
+
+
+# Nonlinearities that keep their gradient; identity is Lasagne's linear.
+SMOOTH = (nonlinearities.identity, nonlinearities.softmax, nonlinearities.sigmoid,
+          nonlinearities.tanh)
 
 
 class ModifiedBackprop:
@@ -111,11 +117,18 @@ def applied(net, rule):
         rule: a subclass of ModifiedBackprop.
 
     Raises:
-        ArchiveError: the network has no rectifier, so that the rule would change nothing.
+        ArchiveError: the network has no rectifier, so that the rule would change nothing, or a
+            nonlinearity that may be one under a name of its own.
     """
     layers = list(net.values()) if hasattr(net, 'values') else net
-    rectifiers = {layer: layer.nonlinearity for layer in lasagne.layers.get_all_layers(layers)
-                  if is_rectifier(getattr(layer, 'nonlinearity', None))}
+    own = {layer: layer.nonlinearity for layer in lasagne.layers.get_all_layers(layers)
+           if getattr(layer, 'nonlinearity', None) is not None}
+    rectifiers = {layer: nonlinearity for layer, nonlinearity in own.items()
+                  if is_rectifier(nonlinearity)}
+    for layer in own.keys() - rectifiers.keys():
+        if layer.nonlinearity not in SMOOTH:
+            raise ArchiveError(f'is {layer.nonlinearity} of layer {layer.name} a rectifier? Write '
+                               'it as lasagne.nonlinearities.rectify or LeakyRectify')
     if not rectifiers:
         raise ArchiveError(f'{rule.__name__} needs a network with rectifiers, and this one has '
                            'none: its result would be the plain gradient')

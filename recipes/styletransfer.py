@@ -18,6 +18,7 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
+from models.errors import ArchiveError
 from models.weights import files
 from recipes.common import command_line, figures, images, lbfgs, losses, runs
 
@@ -40,8 +41,9 @@ EMBEDDED = ARCHIVE._replace(content_layers='conv3_2=0.2,conv4_2', content_weight
                             tv_weight=3e-8)
 
 # The content loss is a sum over channels and positions and the total variation one over pixels.
-# Adapted, both are as large as they would be in the notebook's network and size, while the style
-# loss, a mean over channels and positions, needs no factor.
+# Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
+# positions it has, and the total variation as much as there. The style loss, a mean over channels
+# and positions, needs no factor.
 REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
 REFERENCE_PIXELS = 600 * 600
 
@@ -57,39 +59,43 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     photo, painting = read_pictures(options)
-    deepest = models.deepest_of(options.model, [*options.content_layers, *options.style_layers])
-    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
+    net, mean_pixel = load_network(options)
     start = starting_point(options, photo, mean_pixel)
     run = runs.Run('styletransfer', options.out, options.force)
     parameters = describe(options, photo, painting, start)
     run.save_record(parameters=parameters, content=str(options.content), style=str(options.style))
 
-    targets = compute_targets(net, images.prepare(photo, mean_pixel),
-                              images.prepare(painting, mean_pixel),
-                              list(options.content_layers), list(options.style_layers))
-    names, function = compile_loss(net, *targets, options, start.shape)
-    objective = lbfgs.Objective(function, start.shape)
+    pictures, names, objective = [], [], None
 
     def picture_of(x):
         canvas = images.deprocess(x.reshape(start.shape), mean_pixel)
         return images.trim(canvas, options.margin)
 
-    status, pictures = 'failed', []
     try:
+        targets = compute_targets(net, images.prepare(photo, mean_pixel),
+                                  images.prepare(painting, mean_pixel),
+                                  list(options.content_layers), list(options.style_layers))
+        names, function = compile_loss(net, *targets, options, start.shape)
+        objective = lbfgs.Objective(function, start.shape)
+        run.save_record(seconds_before_the_first_round=run.seconds())
         for x in paint(objective, start, options):
             pictures.append(picture_of(x))
             number = len(pictures) - 1
             run.save_picture(f'round_{number:02d}.png', pictures[-1],
                              {**parameters, 'round': number})
-        status = 'finished'
+        status = {'status': 'finished'}
     except KeyboardInterrupt:
-        status = 'interrupted'
+        status = {'status': 'interrupted'}
+        raise
+    except Exception as problem:
+        status = {'status': 'failed', 'error': str(problem)}
         raise
     finally:
-        if objective.best_x is not None:
+        if objective is not None and objective.best_x is not None:
             run.save_picture('result.png', picture_of(objective.best_x), parameters)
-            save_progress(run, objective, pictures, names)
-        run.save_record(status=status)
+            save_losses(run, objective, names)
+        run.save_record(**status)
+    save_figure(run, pictures)
     if not options.quiet:
         print(run.folder / 'result.png')
 
@@ -98,8 +104,8 @@ def parse(arguments):
     """Return the options; weights that are not given are those of the implementation."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('--content', metavar='PHOTO', default=images.bundled_photo(), help='the photo')
-    add('--style', metavar='PAINTING', default=images.PAINTING, help='the painting')
+    add('--content', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
+    add('--style', metavar='PAINTING', help="the painting (default: one by the project's own code)")
     add('--out', metavar='FOLDER', help='folder of the run (default: a new runs/styletransfer-NNN)')
     add('--force', action='store_true', help='write into a folder that exists')
     add('--size', type=command_line.positive_integer, default=256,
@@ -130,6 +136,7 @@ def parse(arguments):
     settings = settings_of(options.impl, options.model)._asdict()
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])
+    settings.update(content=images.bundled_photo(), style=images.PAINTING)
     for name, value in settings.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)
@@ -139,6 +146,7 @@ def parse(arguments):
 def defaults(name):
     """Return the help text that says what an option's default depends on."""
     values = [getattr(settings, name) for settings in (EMBEDDED, ARCHIVE, NOTEBOOK)]
+    values = [value if isinstance(value, str) else f'{value:g}' for value in values]
     return 'default: {} with vgg19_quarter, else {}; {} by --impl recipes'.format(*values)
 
 
@@ -153,6 +161,21 @@ def read_pictures(options):
         photo, painting = images.crop_square(photo), images.crop_square(painting)
     photo = images.resize(photo, options.size)
     return images.extend(photo, options.margin), images.resize(painting, options.size)
+
+
+def load_network(options):
+    """Return (net, mean_pixel) with the network cut off after the deepest layer in use.
+
+    Raises:
+        ArchiveError: a layer has no positions, so that there is nothing to paint from.
+    """
+    layers = [*options.content_layers, *options.style_layers]
+    deepest = models.deepest_of(options.model, layers)
+    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
+    for name in layers:
+        if len(net[name].output_shape) != 4:
+            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    return net, mean_pixel
 
 
 def starting_point(options, photo, mean_pixel):
@@ -197,6 +220,20 @@ def compute_targets(net, photo, painting, content_layers, style_layers):
             {name: theano.shared(value) for name, value in grams.items()})
 
 
+def weights_of(options, net, shape):
+    """Return the factor of each term of the loss, name to float, for a picture of this shape."""
+    weights = {}
+    for layer, factor in options.content_layers.items():
+        elements = np.prod(lasagne.layers.get_output_shape(net[layer], shape))
+        scale = REFERENCE_ACTIVATIONS / elements if options.adapted else 1
+        weights[f'content {layer}'] = float(options.content_weight * factor * scale)
+    for layer, factor in options.style_layers.items():
+        weights[f'style {layer}'] = options.style_weight * factor
+    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.adapted else 1
+    weights['total variation'] = options.tv_weight * scale
+    return weights
+
+
 def compile_loss(net, photo_features, painting_grams, options, shape):
     """Compile loss and gradient of the picture into one function.
 
@@ -211,18 +248,16 @@ def compile_loss(net, photo_features, painting_grams, options, shape):
     names = list(dict.fromkeys([*photo_features, *painting_grams]))
     features = dict(zip(names, lasagne.layers.get_output([net[name] for name in names], image)))
 
+    weights = weights_of(options, net, shape)
     terms = {}
-    for layer, factor in options.content_layers.items():
-        elements = photo_features[layer].get_value(borrow=True).size
-        scale = REFERENCE_ACTIVATIONS / elements if options.adapted else 1
-        terms[f'content {layer}'] = (options.content_weight * factor * scale
-                                     * losses.content_loss(photo_features, features, layer))
-    for layer, factor in options.style_layers.items():
-        gram = losses.gram_per_position(features[layer])
-        terms[f'style {layer}'] = (options.style_weight * factor
-                                   * losses.gram_distance(painting_grams[layer], gram))
-    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.adapted else 1
-    terms['total variation'] = options.tv_weight * scale * losses.total_variation_loss(image)
+    for layer in options.content_layers:
+        name = f'content {layer}'
+        terms[name] = weights[name] * losses.content_loss(photo_features, features, layer)
+    for layer in options.style_layers:
+        name, gram = f'style {layer}', losses.gram_per_position(features[layer])
+        terms[name] = weights[name] * losses.gram_distance(painting_grams[layer], gram)
+    name = 'total variation'
+    terms[name] = weights[name] * losses.total_variation_loss(image)
 
     terms = {name: term.astype('float32') for name, term in terms.items()}
     gradient = T.grad(sum(terms.values()), image)
@@ -246,21 +281,26 @@ def paint(objective, start, options):
             if early:
                 bar.write(f'round {number} {early}', file=sys.stderr)
             bar.set_description(f'round {min(number + 1, options.rounds)}/{options.rounds}')
+            bar.total = bar.n + (options.rounds - number) * options.evals  # a round may overrun
             yield x
 
 
-def save_progress(run, objective, pictures, names):
-    """Save the figure of the rounds, 3x3 like the notebook's, and the losses."""
+def save_figure(run, pictures):
+    """Save the rounds in a grid, 3x3 like the notebook's; of more than 9 some are left out."""
     shown = np.unique(np.linspace(0, len(pictures) - 1, 9).round().astype(int))
     figures.save_grid(run.folder / 'figure.png', [pictures[number] for number in shown],
                       [f'round {number}' if number else 'start' for number in shown])
+
+
+def save_losses(run, objective, names):
+    """Save the weighted terms of the loss, of each evaluation and of the best."""
     history = np.array(objective.history)
     run.save_table('losses.csv', ['evaluation', 'total', *names],
                    [[number, repr(terms.sum()), *map(repr, terms)]
                     for number, terms in enumerate(history, start=1)])
-    last = history[np.argmin(history.sum(axis=1))]
+    best = history[np.nanargmin(history.sum(axis=1))]
     run.save_record(evaluations=len(history), loss=objective.best_loss,
-                    losses=dict(zip(names, last.tolist())))
+                    losses=dict(zip(names, best.tolist())))
 
 
 if __name__ == '__main__':

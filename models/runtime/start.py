@@ -87,14 +87,25 @@ def openblas_link_arguments():
 
 
 def _without_spaces(folder):
-    """Return the folder, or a link to it where its path has spaces, at which Theano splits."""
+    """Return the folder, or a link to it where its path has spaces, at which Theano splits.
+
+    Raises:
+        CannotRun: the user's own cache folder cannot hold the link, or has spaces too.
+    """
     if not re.search(r'\s', folder):
         return folder
-    name = 'openblas-' + hashlib.sha256(folder.encode()).hexdigest()[:16]
-    link = os.path.join(tempfile.gettempdir(), f'{name}-{os.getuid()}')
-    if not os.path.islink(link):
-        os.symlink(folder, link)
-    return link
+    cache = os.path.expanduser('~/.cache/lasagne-archive')
+    link = os.path.join(cache, hashlib.sha256(folder.encode()).hexdigest()[:16])
+    try:
+        os.makedirs(cache, exist_ok=True)
+        if not os.path.islink(link):
+            os.symlink(folder, link)
+        if os.readlink(link) == folder and not re.search(r'\s', link):
+            return link
+    except OSError:
+        pass  # said below
+    raise CannotRun(f'Theano cannot link a library whose path has spaces: {folder}; make the '
+                    'virtual environment in a folder without spaces')
 
 
 def flags_of_the_user():

@@ -100,7 +100,8 @@ def _with_one_switch(original):
         code, comparisons = re.subn(r'if \(a == maximum\)\s*{',
                                     'if (a == maximum && !switched) { switched = true;', code)
         window = '// go through the pooled region'
-        assert comparisons == 1 and window in code, 'the pooling code is not that of Theano 1.1.2'
+        if comparisons != 1 or window not in code:
+            raise RuntimeError('the pooling code is not that of Theano-PyMC 1.1.2')
         return code.replace(window, 'bool switched = false;\n' + window, 1)
 
     return c_code

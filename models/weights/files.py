@@ -42,11 +42,15 @@ def find(name, weights=None):
         raise ArchiveError(f'the weights of {name} do not come with the archive; name their .npz '
                            f'file (--weights FILE), or the folder of {name}.npz in '
                            '$ARCHIVE_WEIGHTS, or use vgg19_quarter, which does')
-    if not path.exists():
-        raise ArchiveError(f'there is no weight file {path}')
-    if path.is_dir():
-        raise ArchiveError(f'{path} is a folder; name the .npz file of weights in it')
-    return path
+    try:
+        with open(path, 'rb'):
+            return path
+    except FileNotFoundError as problem:
+        raise ArchiveError(f'there is no weight file {path}') from problem
+    except IsADirectoryError as problem:
+        raise ArchiveError(f'{path} is a folder; name the .npz file of weights in it') from problem
+    except OSError as problem:
+        raise ArchiveError(f'cannot read {path}: {problem.strerror}') from problem
 
 
 def sha256(path):
@@ -88,27 +92,31 @@ class WeightFile:
 
         Args:
             key: '<layer>.W' or '<layer>.b'.
-            shape: what the network needs; the same number of inputs in one axis is the same.
+            shape: what the network needs. A dense layer's inputs may stand in one axis or more.
 
         Raises:
-            ArchiveError: it is missing, or of another shape.
+            ArchiveError: it is missing, of another shape, or not made of finite numbers.
         """
         if key not in self.arrays.files:
             there = [name[:-2] for name in self.arrays.files if name.endswith('.W')]
             raise ArchiveError(f'{self.path} has no {key}; its layers are '
                                f'{", ".join(there) or "none"}: ask for layers that it has, or '
                                'take another file')
-        found = self._read(key)
-        if found.shape != tuple(shape) and found.shape != (shape[0], int(np.prod(shape[1:]))):
+        found = self._read_numbers(key)
+        if found.size != int(np.prod(shape)) or found.shape[:1] != tuple(shape[:1]):
             raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
                                f'{found.shape}, and this network needs {tuple(shape)}')
-        return found.astype(theano.config.floatX, copy=False)
+        return found.astype(theano.config.floatX, copy=False).reshape(shape)
 
     def mean_pixel(self):
         """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
         if 'mean_pixel' not in self.arrays.files:
             return np.array(VGG_MEAN_PIXEL, 'float32')
-        return self._read('mean_pixel').astype('float32')
+        mean_pixel = self._read_numbers('mean_pixel')
+        if mean_pixel.size != 3:
+            raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.shape}; it must be three '
+                               'numbers, blue, green and red')
+        return mean_pixel.astype('float32').ravel()
 
     def classes(self):
         """Return the names of the classes in the order of the outputs, or None."""
@@ -121,6 +129,12 @@ class WeightFile:
         if extra:
             log.warning('%s: ignored what is no layer of the network: %s', self.path,
                         ', '.join(extra))
+
+    def _read_numbers(self, key):
+        found = self._read(key)
+        if found.dtype.kind not in 'fiu' or not np.isfinite(found).all():
+            raise ArchiveError(f'{self.path} is broken at {key}: it must hold finite real numbers')
+        return found
 
     def _read(self, key):
         try:

@@ -24,11 +24,18 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Run a recipe's main function and exit: 0, 2 after an ArchiveError, 130 after Ctrl-C."""
+    """Run a recipe's main function and exit: 0, 130 after Ctrl-C, 2 after what a user can mend.
+
+    That is an ArchiveError, too little memory, or a file that cannot be read or written.
+    """
     try:
         main()
     except ArchiveError as problem:
         print(f'{sys.argv[0]}: error: {problem}', file=sys.stderr)
+        sys.exit(2)
+    except OSError as problem:
+        place = f'{problem.filename}: ' if problem.filename else ''
+        print(f'{sys.argv[0]}: error: {place}{problem.strerror or problem}', file=sys.stderr)
         sys.exit(2)
     except MemoryError:
         print(f'{sys.argv[0]}: error: not enough memory; take a smaller --size', file=sys.stderr)

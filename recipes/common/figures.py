@@ -15,7 +15,8 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
         width: of the figure, in inches.
     """
     rows = -(-len(pictures) // columns)
-    aspect = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    # What is taller than three times its width is shown smaller, or the figure had no end.
+    aspect = min(3, max(picture.shape[0] / picture.shape[1] for picture in pictures))
     figure = Figure(figsize=(width, rows * (width / columns * aspect + 0.3)),
                     layout='constrained')
     FigureCanvasAgg(figure)

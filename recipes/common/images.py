@@ -12,6 +12,7 @@ from models.errors import ArchiveError
 ASSETS = Path(__file__).parent.parent / 'assets'
 PAINTING = ASSETS / 'windy_night.jpg'
 SMALLEST = 16  # pixels; conv5_1 of a VGG sees one position for every 16
+LARGEST = 2048 * 2048  # pixels; a full VGG-19's loss and gradient take 4.4 kB each, 18 GB in all
 SIXTEEN_BITS = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
@@ -34,10 +35,6 @@ def read(path):
             beyond use (below 16 pixels, or above Pillow's limit of 89 million).
     """
     path = Path(path)
-    if not path.exists():
-        raise ArchiveError(f'there is no picture {path}')
-    if path.is_dir():
-        raise ArchiveError(f'{path} is a folder; name one picture in it')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('error', Image.DecompressionBombWarning)
@@ -46,9 +43,13 @@ def read(path):
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as problem:
         raise ArchiveError(f'{path} has too many pixels (more than {Image.MAX_IMAGE_PIXELS}); '
                            'reduce it first') from problem
+    except FileNotFoundError as problem:
+        raise ArchiveError(f'there is no picture {path}') from problem
+    except IsADirectoryError as problem:
+        raise ArchiveError(f'{path} is a folder; name one picture in it') from problem
     except Image.UnidentifiedImageError as problem:
         raise ArchiveError(f'{path} is not a picture that Pillow can read') from problem
-    except (OSError, SyntaxError, ValueError, EOFError) as problem:
+    except (OSError, SyntaxError, ValueError, EOFError, NotImplementedError) as problem:
         raise ArchiveError(f'{path} cannot be read as a picture: {problem}') from problem
     if min(pixels.shape[:2]) < SMALLEST:
         raise ArchiveError(f'{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels; at least '
@@ -58,8 +59,10 @@ def read(path):
 
 def _to_rgb(image):
     if image.mode in SIXTEEN_BITS:
-        levels = np.asarray(image).astype('float64') / 257  # 65535 / 255
-        image = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype('uint8'))
+        levels = np.asarray(image)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError('its pixels are integers of more than 16 bits; save it with 8 or 16')
+        image = Image.fromarray(np.rint(levels / 257).astype('uint8'))  # 65535 / 255
     elif image.mode == 'F':
         raise ValueError('its pixels are floating-point numbers of unknown range; save it with '
                          '8 or 16 bits')
@@ -70,11 +73,17 @@ def _to_rgb(image):
 
 
 def resize(rgb, short_side):
-    """Return the picture with its shorter side `short_side` pixels long, its aspect kept."""
-    rows, columns = rgb.shape[:2]
-    factor = short_side / min(rows, columns)
-    return resize_to(rgb, max(short_side, round(rows * factor)),
-                     max(short_side, round(columns * factor)))
+    """Return the picture with its shorter side `short_side` pixels long, its aspect kept.
+
+    Raises:
+        ArchiveError: it would have more than 4.2 million pixels, 2048x2048.
+    """
+    factor = short_side / min(rgb.shape[:2])
+    rows, columns = (max(short_side, round(length * factor)) for length in rgb.shape[:2])
+    if rows * columns > LARGEST:
+        raise ArchiveError(f'a picture of {columns}x{rows} pixels is too large; take a smaller '
+                           '--size, or crop what is long and narrow')
+    return resize_to(rgb, rows, columns)
 
 
 def resize_to(rgb, rows, columns):

@@ -87,7 +87,8 @@ def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
         # thread 28 s. It also makes the sums the same for any number of threads.
         with threadpool_limits({'libopenblas': 1}):
             x, _, information = fmin_l_bfgs_b(objective.eval_loss, x, fprime=objective.eval_grad,
-                                              maxfun=evaluations, factr=factr, pgtol=pgtol)
+                                              maxfun=evaluations, maxiter=evaluations + 1,
+                                              factr=factr, pgtol=pgtol)
         used = len(objective.history) - before
         task = information['task']
         task = task.decode() if isinstance(task, bytes) else task

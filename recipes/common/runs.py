@@ -1,5 +1,6 @@
 """The folder of a run: pictures that carry their parameters, losses.csv, run.json."""
 
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
@@ -35,18 +36,22 @@ class Run:
 
     def __init__(self, recipe, out=None, force=False):
         self.recipe = recipe
-        self.folder = _make_folder(Path(out), force) if out else _make_next_folder(recipe)
+        self.folder = (_make_next_folder(recipe) if out is None
+                       else _make_folder(Path(out), force))
         self.started = time.time()
         self.record = {'recipe': recipe, 'status': 'running',
                        'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
                        'versions': versions(), 'threads': start.blas_threads()}
 
     def save_record(self, **entries):
-        """Add entries to run.json and write it, whole or not at all."""
-        self.record.update(entries, seconds=round(time.time() - self.started, 2))
-        partial = self.folder / 'run.json.partial'
-        partial.write_text(json.dumps(self.record, indent=2) + '\n')
-        os.replace(partial, self.folder / 'run.json')
+        """Add entries to run.json and write it."""
+        self.record.update(entries, seconds=self.seconds())
+        with self.writing('run.json') as path:
+            path.write_text(json.dumps(self.record, indent=2, allow_nan=False) + '\n')
+
+    def seconds(self):
+        """Return the seconds since the run began."""
+        return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
         """Save a uint8 RGB picture as PNG, with the parameters that decide its pixels inside.
@@ -57,14 +62,22 @@ class Run:
         text.add_text('Software', 'Theano/Lasagne reproduction archive')
         text.add_text('Parameters', json.dumps({'recipe': self.recipe, **parameters},
                                                sort_keys=True))
-        Image.fromarray(rgb).save(self.folder / name, pnginfo=text)
+        with self.writing(name) as path:
+            Image.fromarray(rgb).save(path, format='PNG', pnginfo=text)
 
     def save_table(self, name, columns, rows):
         """Save rows as a CSV file with a header."""
-        with open(self.folder / name, 'w', newline='') as file:
+        with self.writing(name) as path, open(path, 'w', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(columns)
             writer.writerows(rows)
+
+    @contextlib.contextmanager
+    def writing(self, name):
+        """Give a path to write to, that takes its name when it is whole and not before."""
+        partial = self.folder / f'{name}.partial'
+        yield partial
+        os.replace(partial, self.folder / name)
 
 
 def versions():
@@ -89,25 +102,32 @@ def _make_folder(folder, force):
     if folder.suffix.lower() in PICTURE_ENDINGS:
         raise ArchiveError(f'--out names the folder of the run, and {folder} is named like a '
                            'picture; leave the ending away')
-    if folder.exists() and not force:
-        raise ArchiveError(f'{folder} exists already; take another --out, or --force to write '
-                           'into it')
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / 'run.json').exists():
-            for pattern in OWN_FILES:
-                for path in folder.glob(pattern):
-                    path.unlink()
-        (folder / 'run.json').touch()
+        folder.mkdir(parents=True)
+    except FileExistsError as problem:
+        if not force or not folder.is_dir():
+            raise ArchiveError(f'{folder} exists already; take another --out, or --force to write '
+                               'into a folder') from problem
+        _remove_earlier_run(folder)
     except OSError as problem:
-        raise ArchiveError(f'cannot write the folder {folder}: {problem.strerror}; take another '
+        raise ArchiveError(f'cannot make the folder {folder}: {problem.strerror}; take another '
                            '--out') from problem
     return folder
+
+
+def _remove_earlier_run(folder):
+    if (folder / 'run.json').exists():
+        for pattern in OWN_FILES:
+            for path in folder.glob(pattern):
+                path.unlink()
 
 
 def _make_next_folder(recipe):
     for number in range(1, 1000000):
         folder = Path('runs') / f'{recipe}-{number:03d}'
-        if not folder.exists():
-            return _make_folder(folder, force=True)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue  # also where another run takes the same number at this moment
+        return folder
     raise ArchiveError('runs/ is full; clear it or use --out')

@@ -63,25 +63,18 @@ def save_problem(path, options, net, start, photo, painting, mean_pixel):
         if hasattr(layer, 'W'):
             arrays[f'{name}.W'], arrays[f'{name}.b'] = layer.W.get_value(), layer.b.get_value()
     np.savez(path, photo=photo, painting=painting, start=start, mean_pixel=mean_pixel,
-             rounds=options.rounds, evals=options.evals, **final_weights(options, net, photo),
+             rounds=options.rounds, evals=options.evals, **final_weights(options, net, start.shape),
              **arrays)
 
 
-def final_weights(options, net, photo):
-    """Return layers and weights as they multiply the plain losses, `adapted` worked in."""
-    rows, columns = photo.shape[2:]
-    content = []
-    for name, factor in options.content_layers.items():
-        stride = 2 ** sum(layer.startswith('pool') for layer in list(net)[:list(net).index(name)])
-        elements = net[name].num_filters * (rows // stride) * (columns // stride)
-        scale = styletransfer.REFERENCE_ACTIVATIONS / elements if options.adapted else 1
-        content.append(options.content_weight * factor * scale)
-    pixels = styletransfer.REFERENCE_PIXELS / (rows * columns) if options.adapted else 1
-    return {'content_layers': list(options.content_layers), 'content_weights': content,
-            'style_layers': list(options.style_layers),
-            'style_weights': [options.style_weight * factor
-                              for factor in options.style_layers.values()],
-            'tv_weight': options.tv_weight * pixels}
+def final_weights(options, net, shape):
+    """Return layers and the factors of their losses, as the other side reads them."""
+    weights = styletransfer.weights_of(options, net, shape)
+    content, style = list(options.content_layers), list(options.style_layers)
+    return {'content_layers': content, 'style_layers': style,
+            'content_weights': [weights[f'content {name}'] for name in content],
+            'style_weights': [weights[f'style {name}'] for name in style],
+            'tv_weight': weights['total variation']}
 
 
 def compare_evaluations(folder, size, repeats):

@@ -170,6 +170,15 @@ def test_a_network_without_rectifiers_is_an_error():
         pass
 
 
+def test_a_rectifier_in_disguise_is_an_error():
+    net = integer_network()
+    net['disguised'] = NonlinearityLayer(net['dense'], lambda x: T.maximum(x, 0), name='disguised')
+    with pytest.raises(ArchiveError, match='disguised a rectifier'), modifiedbackprop.applied(
+            net, GuidedBackprop):
+        pass
+    assert net['conv'].nonlinearity is lasagne.nonlinearities.rectify
+
+
 def test_an_override_that_theano_ignores_is_an_error(monkeypatch):
     original = builders.OpFromGraph.__init__
 

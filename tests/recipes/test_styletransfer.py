@@ -182,11 +182,6 @@ def test_layer_factors_multiply_the_weight():
     assert options.style_layers == {'conv1_1': 1, 'conv2_1': 0.5}
 
 
-def unreadable_folder(path):
-    path.write_text('a file, not a folder')
-    return path / 'run'
-
-
 @pytest.mark.parametrize('arguments, words', [
     (['--content', 'nowhere.jpg'], ['there is no picture nowhere.jpg']),
     (['--style', '.'], ['is a folder']),
@@ -208,16 +203,25 @@ def unreadable_folder(path):
     (['--seed', '-1'], ['--seed']),
     (['--impl', 'mine'], ['archive', 'recipes']),
     (['--out', '{existing}'], ['exists already', '--force']),
-    (['--out', '{file}/run'], ['cannot write', '--out']),
+    (['--out', '{file}/run'], ['cannot make', '--out']),
+    (['--out', ''], ['exists already']),
+    (['--content', 'x' * 300], ['File name too long']),
+    (['--out', 'x' * 300], ['File name too long']),
+    (['--weights', 'x' * 300], ['File name too long']),
+    (['--style-layers', 'fc8'], ['fc8 has no rows and columns']),
+    (['--size', '99999999999'], ['too large', '--size']),
+    (['--content', '{tall}'], ['256x64000 pixels is too large']),
     (['--out', 'picture.png'], ['named like a picture']),
     (['--unknown'], ['--unknown']),
 ])
 def test_wrong_requests_are_one_line_and_status_2(tmp_path, capsys, monkeypatch, arguments, words):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'existing').mkdir()
+    Image.new('RGB', (16, 4000)).save(tmp_path / 'tall.png')
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
     places = {'existing': tmp_path / 'existing', 'file': tmp_path / 'file',
+              'tall': tmp_path / 'tall.png',
               'embedded': ROOT / 'models' / 'embedded' / 'vgg19_quarter.npz'}
     arguments = [argument.format(**places) for argument in arguments]
     with pytest.raises(SystemExit) as exit_:
@@ -230,10 +234,25 @@ def test_wrong_requests_are_one_line_and_status_2(tmp_path, capsys, monkeypatch,
     assert not (tmp_path / 'runs').exists()  # nothing is begun that cannot be done
 
 
-def test_status_2_reaches_the_shell(python, tmp_path):
-    run = python(ROOT / 'recipes' / 'styletransfer.py', '--content', tmp_path / 'no.jpg')
+@pytest.mark.parametrize('arguments, words', [
+    (['--content', 'no.jpg'], 'there is no picture'),
+    (['--model', 'vgg16', '--weights', ROOT / 'models' / 'embedded' / 'vgg19_quarter.npz'],
+     'another network')])
+def test_one_line_and_status_2_reach_the_shell(python, arguments, words):
+    run = python(ROOT / 'recipes' / 'styletransfer.py', *arguments)
     assert run.returncode == 2
-    assert run.stderr.count('\n') == 1 and 'there is no picture' in run.stderr
+    assert run.stderr.count('\n') == 1 and words in run.stderr
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / 'round_00.png').mkdir()
+    with pytest.raises(SystemExit) as exit_:
+        command_line.run(lambda: styletransfer.main(
+            ['--size', '16', '--rounds', '1', '--evals', '1', '--quiet', '--force', '--out',
+             str(tmp_path)]))
+    assert exit_.value.code == 2
+    assert 'round_00.png' in capsys.readouterr().err
+    assert json.loads((tmp_path / 'run.json').read_text())['status'] == 'failed'
 
 
 def test_a_loss_that_explodes_stops_with_the_remedy(tmp_path, capsys):
@@ -253,11 +272,20 @@ def test_real_weights_paint_tuebingen(shared_data, tmp_path):
                         str(shared_data / 'weights' / 'vgg19_normalised_to_conv3_1.npz'),
                         '--style-layers', 'conv1_1,conv2_1,conv3_1', '--content-layers', 'conv3_1',
                         '--content', str(figures / 'Tuebingen_Neckarfront.jpg'), '--style',
-                        str(painting), '--size', '384', '--out', str(tmp_path / 'run')])
+                        str(painting), '--size', '192', '--rounds', '4', '--out',
+                        str(tmp_path / 'run')])
     result = pixels(tmp_path / 'run' / 'result.png').astype(float)
-    style = images.resize(images.read(painting), 384).astype(float)
+    photo, style = (images.resize(images.read(path), 192).astype(float)
+                    for path in (figures / 'Tuebingen_Neckarfront.jpg', painting))
     # The painting's palette: the mean colour is nearer to its own than to the photo's.
-    photo = images.read(figures / 'Tuebingen_Neckarfront.jpg').astype(float)
     to_style, to_photo = (abs(result.mean((0, 1)) - other.mean((0, 1))).sum()
                           for other in (style, photo))
     assert to_style < to_photo
+    # The photo's scene: its edges are where the result's are.
+    edges = [np.hypot(*np.gradient(picture.mean(axis=2))) for picture in (result, photo)]
+    assert np.corrcoef(edges[0].ravel(), edges[1].ravel())[0, 1] > 0.3
+    # The painting's strokes: little is left of the distance between the Gram matrices.
+    with open(tmp_path / 'run' / 'losses.csv') as file:
+        rows = list(csv.DictReader(file))
+    for layer in ('conv1_1', 'conv2_1', 'conv3_1'):
+        assert float(rows[-1][f'style {layer}']) < 0.02 * float(rows[0][f'style {layer}'])

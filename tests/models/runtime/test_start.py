@@ -6,9 +6,9 @@ import stat
 import pytest
 import scipy_openblas32
 import theano
-import theano.tensor as T
 
 import models  # noqa: F401
+from models.errors import CannotRun
 from models.runtime import start
 
 
@@ -31,12 +31,15 @@ def test_import_is_silent(python):
     assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
 
 
-def test_products_go_through_the_linked_openblas():
-    x = T.matrix()
-    theano.function([x], T.dot(x, x))([[1.]])
-    assert 'scipy_openblas' in theano.config.blas__ldflags
-    with open('/proc/self/maps') as maps:
-        assert 'libscipy_openblas' in maps.read()
+@pytest.mark.parametrize('flags, linked', [('', True), (',blas__ldflags=', False)])
+def test_products_go_through_the_linked_openblas(python, tmp_path, flags, linked):
+    code = ('import models, theano, theano.tensor as T\n'
+            'x = T.matrix()\n'
+            'print(theano.function([x], T.dot(x, x))([[3.]]))')
+    run = python('-c', code, THEANO_FLAGS=f'base_compiledir={tmp_path}{flags}')
+    assert run.stdout == '[[9.]]\n', run.stderr
+    compiled = [path.read_bytes() for path in tmp_path.rglob('*.so')]
+    assert any(b'scipy_sgemm_' in code for code in compiled) == linked
 
 
 def test_openblas_uses_all_cores(python):
@@ -50,10 +53,14 @@ def test_openblas_uses_all_cores(python):
 def test_a_library_folder_with_spaces_is_linked_through_one_without(tmp_path, monkeypatch):
     folder = tmp_path / 'my programs'
     folder.symlink_to(scipy_openblas32.get_lib_dir())
+    monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.setattr(scipy_openblas32, 'get_lib_dir', lambda: str(folder))
     library = start.openblas_link_arguments()[0][2:]
     assert ' ' not in library
     assert os.path.samefile(library, folder)
+    monkeypatch.setenv('HOME', str(tmp_path / 'a home'))
+    with pytest.raises(CannotRun, match='spaces'):
+        start.openblas_link_arguments()
 
 
 def test_networks_are_float32_by_default():

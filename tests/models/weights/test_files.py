@@ -50,6 +50,13 @@ def test_without_classes_and_mean_there_are_none_and_oxfords(tmp_path, narrow):
     np.testing.assert_allclose(mean_pixel, [103.939, 116.779, 123.68])
 
 
+def test_a_flattened_kernel_is_taken_for_what_it_is(tmp_path, narrow):
+    arrays = arrays_to('conv1_1')
+    flat = {**arrays, 'conv1_1.W': arrays['conv1_1.W'].reshape(4, 27)}
+    net, _, _ = models.load('vgg19', save(tmp_path / 'w.npz', flat), deepest='conv1_1')
+    np.testing.assert_array_equal(net['conv1_1'].W.get_value(), arrays['conv1_1.W'])
+
+
 def test_half_precision_becomes_the_networks_type(tmp_path, narrow):
     arrays = {key: value.astype('float16') for key, value in arrays_to('conv1_1').items()}
     net, _, _ = models.load('vgg19', save(tmp_path / 'w.npz', arrays), deepest='conv1_1')
@@ -92,6 +99,11 @@ def corrupted(path):
     (lambda path: save(path, {'conv1_1.W': np.ones((4, 3, 3, 3))}), ['no conv1_1.b', 'conv1_1']),
     (lambda path: save(path, {}), ['conv1_1.W', 'none']),
     (lambda path: save(path, {'conv1_1.W': np.array([{}], dtype=object)}), ['broken']),
+    (lambda path: save(path, {'conv1_1.W': np.full((4, 3, 3, 3), 'a')}), ['finite real numbers']),
+    (lambda path: save(path, {'conv1_1.W': np.full((4, 3, 3, 3), np.nan)}), ['finite real']),
+    (lambda path: save(path, {'conv1_1.W': np.ones((4, 3, 3, 3), complex)}), ['finite real']),
+    (lambda path: save(path, arrays_to('conv1_1', mean_pixel=np.ones((3, 8, 8)))),
+     ['three numbers']),
 ])
 def test_useless_files_are_told_apart(tmp_path, narrow, make, words):
     with pytest.raises(ArchiveError) as problem:
