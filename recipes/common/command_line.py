@@ -1,6 +1,7 @@
 """Habits that all recipes' command lines share: one-line errors, exit statuses, value types."""
 
 import argparse
+import os
 import sys
 
 from models.errors import ArchiveError
@@ -28,17 +29,18 @@ def run(main):
 
     That is an ArchiveError, too little memory, or a file that cannot be read or written.
     """
+    program = os.path.basename(sys.argv[0])
     try:
         main()
     except ArchiveError as problem:
-        print(f'{sys.argv[0]}: error: {problem}', file=sys.stderr)
+        print(f'{program}: error: {problem}', file=sys.stderr)
         sys.exit(2)
     except OSError as problem:
         place = f'{problem.filename}: ' if problem.filename else ''
-        print(f'{sys.argv[0]}: error: {place}{problem.strerror or problem}', file=sys.stderr)
+        print(f'{program}: error: {place}{problem.strerror or problem}', file=sys.stderr)
         sys.exit(2)
     except MemoryError:
-        print(f'{sys.argv[0]}: error: not enough memory; take a smaller --size', file=sys.stderr)
+        print(f'{program}: error: not enough memory; take a smaller --size', file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
