@@ -129,7 +129,7 @@ def parse(arguments):
     add('--impl', choices=('archive', 'recipes'), default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched')
-    add('--quiet', action='store_true', help='print errors only')
+    add('--quiet', action='store_true', help='no progress and no path of the result')
     options = parser.parse_args(arguments)
     if options.size < images.SMALLEST:
         parser.error(f'argument --size: {options.size} is below {images.SMALLEST} pixels')
