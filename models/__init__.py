@@ -8,6 +8,7 @@ from models import runtime
 
 runtime.prepare()
 
-from models.networks import NETWORKS, build, deepest_of, load, scores  # noqa: E402 - Theano is ready
+from models.networks import (  # noqa: E402 - Theano is ready now
+    NETWORKS, build, deepest_of, known_name, load, scores)
 
-__all__ = ['NETWORKS', 'build', 'deepest_of', 'load', 'scores']
+__all__ = ['NETWORKS', 'build', 'deepest_of', 'known_name', 'load', 'scores']

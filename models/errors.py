@@ -1,4 +1,4 @@
-"""The two kinds of problem that a user can mend, told in one line."""
+"""The kinds of problem that a user can mend, told in one line."""
 
 
 class ArchiveError(Exception):
@@ -6,6 +6,10 @@ class ArchiveError(Exception):
 
     The recipes print it without a traceback and exit with status 2.
     """
+
+
+class Incomplete(ArchiveError):
+    """Some of what was asked for could not be done, all else is; recipes exit with status 1."""
 
 
 class CannotRun(ArchiveError, ImportError):

@@ -9,30 +9,39 @@ import theano
 from lasagne import nonlinearities
 from lasagne.layers import InputLayer
 
-from models import vgg
+from models import all_cnn, squeezenet, vgg
 from models.errors import ArchiveError
 from models.weights import files
 
-# name -> its layers, a list of (name, function that builds the layer onto the one before)
+# name -> its layers, a list of (name, function that builds the layer onto those below, the names
+# of those below). Where none is named, it is the layer before.
 NETWORKS = {
     'vgg19_quarter': vgg.vgg19_quarter,
     'vgg16': vgg.vgg16,
     'vgg19': vgg.vgg19,
     'vgg19_normalized': vgg.vgg19_convolutions,
+    'squeezenet': squeezenet.squeezenet,
+    'all_cnn_c': all_cnn.all_cnn_c,
+    'base_cnn_c': all_cnn.base_cnn_c,
+    'strided_cnn_c': all_cnn.strided_cnn_c,
+    'conv_pool_cnn_c': all_cnn.conv_pool_cnn_c,
 }
 
 
-def build(name, pool='max', deepest=None, width=1, seed=0, array=None):
+def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=None, size=None):
     """Build a network of the archive, with random weights unless `array` gives them.
 
     Args:
-        name: 'vgg19_quarter', 'vgg16', 'vgg19' or 'vgg19_normalized' (VGG-19's convolutions).
+        name: one of NETWORKS; 'vgg19_normalized' is VGG-19's convolutions.
         pool: 'max', 'average_exc_pad' or 'average_inc_pad'.
-        deepest: name of the last layer to build; None builds all. Without a dense layer the input
-            may have any number of rows and columns.
+        deepest: name of the last layer to build; None builds all. Without a hidden dense layer
+            the input may have any number of rows and columns.
         width: factor on every number of filters, for small experiments; above 0.
         seed: of the random weights, normal with variance 2 / inputs (He et al. 2015, equation 10).
         array: function (key, shape) -> array that gives '<layer>.W' and '<layer>.b', in floatX.
+        classes: how many the network tells apart; None takes the paper's number.
+        size: rows and columns of the input where a dense layer fixes them; None takes the
+            paper's 224.
 
     Returns:
         OrderedDict of Lasagne layers; 'input' takes (batch, 3, rows, columns), BGR, 0..255 with
@@ -41,17 +50,19 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None):
     Raises:
         ArchiveError: unknown network, layer or pooling.
     """
-    layers = _layers_of(name)(pool=pool, width=width)
+    count = {} if classes is None else {'classes': classes}
+    layers = NETWORKS[_known_network(name)](pool=pool, width=width, **count)
     if deepest is not None:
-        names = [layer for layer, _ in layers]
+        names = [layer for layer, *_ in layers]
         layers = layers[:names.index(known_name(deepest, names, 'layer')) + 1]
-    size = vgg.DENSE_INPUT_SIZE if 'fc6' in dict(layers) else None  # else any size
+    fixed = any(layer == 'fc6' for layer, *_ in layers)
+    size = (size or vgg.DENSE_INPUT_SIZE) if fixed else None
     array = array or partial(_draw, np.random.RandomState(seed))
 
     net = OrderedDict(input=InputLayer((None, 3, size, size), name='input'))
-    for layer_name, construct in layers:
-        previous = next(reversed(net.values()))
-        net[layer_name] = construct(previous, array=array, name=layer_name)
+    for layer_name, construct, *below in layers:
+        incomings = [net[other] for other in below] or [next(reversed(net.values()))]
+        net[layer_name] = construct(*incomings, array=array, name=layer_name)
     return net
 
 
@@ -60,27 +71,30 @@ def load(name, weights=None, pool='max', deepest=None):
 
     Args:
         name, pool, deepest: as for `build`.
-        weights: an .npz file; None takes the embedded network's own, or `<name>.npz` in the folder
-            $ARCHIVE_WEIGHTS.
+        weights: an .npz file, with the archive's names or, for SqueezeNet, torchvision's; None
+            takes the embedded network's own, or `<name>.npz` in the folder $ARCHIVE_WEIGHTS.
 
     Returns:
-        (net, classes, mean_pixel): the OrderedDict of layers; the list of class names, None where
-        the file has none; mean_pixel as float32 of shape (3,), BGR.
+        (net, classes, mean_pixel): the OrderedDict of layers; the list of class names, ImageNet's
+        where the file has none and the network tells 1000 apart, else None; mean_pixel as float32
+        of shape (3,), BGR.
 
     Raises:
         ArchiveError: unknown network or layer, no file, or a file that lacks a layer at or above
             the deepest, or has it in another shape.
     """
-    expected = [layer for layer, _ in _layers_of(name)(pool=pool)]
-    path = files.find(name, weights)
-    with files.WeightFile(path) as file:
-        net = build(name, pool, deepest, array=file.array)
-        file.name_extra_keys(expected)
-        return net, file.classes(), file.mean_pixel()
+    path = files.find(_known_network(name), weights)
+    with files.WeightFile(path, name) as file:
+        classes = file.classes()
+        net = build(name, pool, deepest, array=file.array, classes=classes and len(classes))
+        file.name_extra_keys(_layer_names(name))
+        if classes is None and next(reversed(net.values())).output_shape[1:] == (1000,):
+            classes = [words for _, words in files.imagenet_classes()]
+        return net, classes, file.mean_pixel()
 
 
 def scores(net):
-    """Return the layer before the softmax, 'fc8' in the VGGs: a class's unnormalised score.
+    """Return the layer before the softmax, 'fc8' in the VGGs: each class's unnormalised score.
 
     Raises:
         ArchiveError: the network ends in no softmax, because it was cut off or classifies nothing.
@@ -98,7 +112,7 @@ def deepest_of(name, layers):
     Raises:
         ArchiveError: unknown network or layer.
     """
-    names = [layer for layer, _ in _layers_of(name)()]
+    names = _layer_names(name)
     return max(layers, key=lambda layer: names.index(known_name(layer, names, 'layer')))
 
 
@@ -115,8 +129,12 @@ def known_name(name, names, kind):
     raise ArchiveError(f'there is no {kind} {name!r}; {hint}')
 
 
-def _layers_of(name):
-    return NETWORKS[known_name(name, list(NETWORKS), 'network')]
+def _known_network(name):
+    return known_name(name, list(NETWORKS), 'network')
+
+
+def _layer_names(name):
+    return [layer for layer, *_ in NETWORKS[_known_network(name)]()]
 
 
 def _draw(random, key, shape):

@@ -19,43 +19,42 @@ DENSE_INPUT_SIZE = 224              # rows and columns, which fc6 fixes
 POOLINGS = ('max', 'average_exc_pad', 'average_inc_pad')
 
 
-def vgg16(pool='max', width=1):
+def vgg16(pool='max', width=1, classes=1000):
     """Return the layers of VGG-16 (configuration D), as a list of (name, how to build it)."""
-    return (_convolutions((2, 2, 3, 3, 3), pool, _scaled(FILTERS, width))
-            + _classifier(classes=1000, hidden=_scaled((4096,), width)[0]))
+    return _convolutions((2, 2, 3, 3, 3), pool, width) + _classifier(scaled(4096, width), classes)
 
 
-def vgg19(pool='max', width=1):
+def vgg19(pool='max', width=1, classes=1000):
     """Return the layers of VGG-19 (configuration E), as a list of (name, how to build it)."""
-    return (vgg19_convolutions(pool, width)
-            + _classifier(classes=1000, hidden=_scaled((4096,), width)[0]))
+    return vgg19_convolutions(pool, width) + _classifier(scaled(4096, width), classes)
 
 
-def vgg19_convolutions(pool='max', width=1):
-    """Return the layers of VGG-19 to pool5, as Gatys' normalised network has them."""
-    return _convolutions((2, 2, 4, 4, 4), pool, _scaled(FILTERS, width))
+def vgg19_convolutions(pool='max', width=1, classes=None):
+    """Return the layers of VGG-19 to pool5, as Gatys' normalised network has them: no classes."""
+    return _convolutions((2, 2, 4, 4, 4), pool, width)
 
 
-def vgg19_quarter(pool='max', width=1):
+def vgg19_quarter(pool='max', width=1, classes=202):
     """Return the layers of the embedded network; see models/embedded/README.md."""
-    filters = _scaled((16, 32, 64, 128, 128), width)
-    return (_convolutions((2, 2, 4, 4, 4), pool, filters)[:-1]  # it has no pool5
-            + [('mean', mean_over_positions),
-               ('fc8', partial(dense, units=202, nonlinearity=None)),
+    return (_convolutions((2, 2, 4, 4, 4), pool, width, filters=(16, 32, 64, 128, 128))[:-1]
+            + [('mean', mean_over_positions),  # it has no pool5
+               ('fc8', partial(dense, units=classes, nonlinearity=None)),
                ('prob', probabilities)])
 
 
-def convolution(previous, filters, array, name):
-    """Build a 3x3 convolution with bias and rectifier onto the layer before."""
-    shape = (filters, previous.output_shape[1], 3, 3)
-    return Conv2DLayer(previous, filters, 3, pad=1, flip_filters=False, nonlinearity=rectify,
-                       W=_shared(array, name + '.W', shape),
+def convolution(previous, filters, array, name, size=3, stride=1, pad='same'):
+    """Build a convolution with bias and rectifier onto the layer before."""
+    shape = (filters, previous.output_shape[1], size, size)
+    return Conv2DLayer(previous, filters, size, stride, pad, flip_filters=False,
+                       nonlinearity=rectify, W=_shared(array, name + '.W', shape),
                        b=_shared(array, name + '.b', (filters,)), name=name)
 
 
-def pooling(previous, mode, array, name):
-    """Build a 2x2 pooling of stride 2 onto the layer before; odd rows and columns fall away."""
-    return Pool2DLayer(previous, 2, mode=mode, name=name)
+def pooling(previous, mode, array, name, size=2, ignore_border=True):
+    """Build a pooling of stride 2 onto the layer before; partial windows fall away, or do not."""
+    if mode not in POOLINGS:
+        raise ArchiveError(f'there is no pooling {mode!r}; there are {", ".join(POOLINGS)}')
+    return Pool2DLayer(previous, size, stride=2, mode=mode, ignore_border=ignore_border, name=name)
 
 
 def dense(previous, units, nonlinearity, array, name):
@@ -77,28 +76,27 @@ def probabilities(previous, array, name):
     return NonlinearityLayer(previous, softmax, name=name)
 
 
-def _convolutions(depths, pool, filters):
-    if pool not in POOLINGS:
-        raise ArchiveError(f'there is no pooling {pool!r}; there are {", ".join(POOLINGS)}')
+def scaled(count, width):
+    """Return a number of filters times the width of a network, at least 1."""
+    if not width > 0:
+        raise ArchiveError(f'the width of a network is a factor above 0, not {width}')
+    return max(1, round(count * width))
+
+
+def _convolutions(depths, pool, width, filters=FILTERS):
     layers = []
     for block, (depth, count) in enumerate(zip(depths, filters), start=1):
-        layers += [(f'conv{block}_{index}', partial(convolution, filters=count))
+        layers += [(f'conv{block}_{index}', partial(convolution, filters=scaled(count, width)))
                    for index in range(1, depth + 1)]
         layers.append((f'pool{block}', partial(pooling, mode=pool)))
     return layers
 
 
-def _classifier(classes, hidden):
+def _classifier(hidden, classes):
     return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc8', partial(dense, units=classes, nonlinearity=None)),
             ('prob', probabilities)]
-
-
-def _scaled(counts, width):
-    if not width > 0:
-        raise ArchiveError(f'the width of a network is a factor above 0, not {width}')
-    return tuple(max(1, round(count * width)) for count in counts)
 
 
 def _shared(array, key, shape):

@@ -106,14 +106,11 @@ def parse(arguments):
     add = parser.add_argument
     add('--content', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
     add('--style', metavar='PAINTING', help="the painting (default: one by the project's own code)")
-    add('--out', metavar='FOLDER', help='folder of the run (default: a new runs/styletransfer-NNN)')
-    add('--force', action='store_true', help='write into a folder that exists')
-    add('--size', type=command_line.positive_integer, default=256,
+    parser.add_run_options()
+    parser.add_network_options(pool='average_exc_pad')
+    add('--size', type=command_line.pixels, default=256,
         help='pixels of the shorter side, of photo and painting')
     add('--crop', action='store_true', help='cut both to a square, as the notebook does')
-    add('--model', default='vgg19_quarter', help=f'one of {", ".join(models.NETWORKS)}')
-    add('--weights', metavar='FILE', help='weights of the model, .npz')
-    add('--pool', default='average_exc_pad', help='max, average_exc_pad or average_inc_pad')
     add('--init', metavar='noise|content|FILE', default='noise', help='where to start')
     add('--seed', type=command_line.seed, default=1, help='of the noise')
     add('--rounds', type=command_line.positive_integer, default=8, help='restarts of L-BFGS')
@@ -129,10 +126,7 @@ def parse(arguments):
     add('--impl', choices=('archive', 'recipes'), default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched')
-    add('--quiet', action='store_true', help='no progress and no path of the result')
     options = parser.parse_args(arguments)
-    if options.size < images.SMALLEST:
-        parser.error(f'argument --size: {options.size} is below {images.SMALLEST} pixels')
     settings = settings_of(options.impl, options.model)._asdict()
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])

@@ -14,8 +14,10 @@ import numpy as np
 import theano
 
 from models.errors import ArchiveError
+from models.weights import torchvision
 
 EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
+IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids'}
 
@@ -62,17 +64,27 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def imagenet_classes():
+    """Return ImageNet's 1000 classes in the order of the outputs: (WordNet id, names) each.
+
+    The ids and names of the ILSVRC 2012 classification task.
+    """
+    lines = IMAGENET_CLASSES.read_text().splitlines()
+    return [tuple(line.split(' ', 1)) for line in lines]
+
+
 class WeightFile:
     """An open weight file, to be used in a `with`; arrays are read one at a time.
 
     Args:
         path: of the .npz file.
+        network: whose weights it has; torchvision's parameter names are known for some.
 
     Raises:
         ArchiveError: it is not an .npz file, or it is broken.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, network=None):
         self.path = path
         if not zipfile.is_zipfile(path):
             raise ArchiveError(f'{path} is not a weight file of the archive (.npz)')
@@ -80,6 +92,9 @@ class WeightFile:
             self.arrays = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
             raise ArchiveError(f'{path} is a broken weight file: {problem}') from problem
+        translated = torchvision.keys_of(network)
+        self.from_torchvision = any(key in self.arrays.files for key in translated.values())
+        self.keys = translated if self.from_torchvision else {}
 
     def __enter__(self):
         return self
@@ -97,12 +112,16 @@ class WeightFile:
         Raises:
             ArchiveError: it is missing, of another shape, or not made of finite numbers.
         """
+        key = self.keys.get(key, key)
         if key not in self.arrays.files:
-            there = [name[:-2] for name in self.arrays.files if name.endswith('.W')]
+            there = [name.rpartition('.')[0] for name in self.arrays.files
+                     if name.endswith(('.W', '.weight'))]
             raise ArchiveError(f'{self.path} has no {key}; its layers are '
                                f'{", ".join(there) or "none"}: ask for layers that it has, or '
                                'take another file')
         found = self._read_numbers(key)
+        if self.from_torchvision and found.ndim == 4 and found.shape[1] == 3:
+            found = torchvision.for_bgr_to_255(found)
         if found.size != int(np.prod(shape)) or found.shape[:1] != tuple(shape[:1]):
             raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
                                f'{found.shape}, and this network needs {tuple(shape)}')
@@ -110,6 +129,8 @@ class WeightFile:
 
     def mean_pixel(self):
         """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
+        if self.from_torchvision:
+            return torchvision.mean_pixel()
         if 'mean_pixel' not in self.arrays.files:
             return np.array(VGG_MEAN_PIXEL, 'float32')
         mean_pixel = self._read_numbers('mean_pixel')
@@ -125,7 +146,8 @@ class WeightFile:
     def name_extra_keys(self, layers):
         """Name, as a warning, the arrays that belong to none of these layers; they are ignored."""
         extra = [key for key in self.arrays.files
-                 if key not in DESCRIPTIONS and key.rpartition('.')[0] not in layers]
+                 if key not in DESCRIPTIONS and key not in self.keys.values()
+                 and key.rpartition('.')[0] not in layers]
         if extra:
             log.warning('%s: ignored what is no layer of the network: %s', self.path,
                         ', '.join(extra))

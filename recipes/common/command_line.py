@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 
-from models.errors import ArchiveError
+import models
+from models.errors import ArchiveError, Incomplete
+from recipes.common import images
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -23,15 +25,35 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f'{self.prog}: error: {message}\n')
 
+    def add_run_options(self):
+        """Add what every recipe takes: where its results go, and how much it says."""
+        recipe = os.path.splitext(self.prog)[0]
+        self.add_argument('--out', metavar='FOLDER',
+                          help=f'folder of the run (default: a new runs/{recipe}-NNN)')
+        self.add_argument('--force', action='store_true', help='write into a folder that exists')
+        self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
+
+    def add_network_options(self, pool='max'):
+        """Add the network, its weights and its pooling."""
+        self.add_argument('--model', default='vgg19_quarter',
+                          help=f'one of {", ".join(models.NETWORKS)}')
+        self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
+        self.add_argument('--pool', default=pool,
+                          help='max, average_exc_pad or average_inc_pad')
+
 
 def run(main):
     """Run a recipe's main function and exit: 0, 130 after Ctrl-C, 2 after what a user can mend.
 
-    That is an ArchiveError, too little memory, or a file that cannot be read or written.
+    That is an ArchiveError, too little memory, or a file that cannot be read or written. Status 1
+    says that some of several photos were left out and all others are done.
     """
     program = os.path.basename(sys.argv[0])
     try:
         main()
+    except Incomplete as problem:
+        print(f'{program}: {problem}', file=sys.stderr)
+        sys.exit(1)
     except ArchiveError as problem:
         print(f'{program}: error: {problem}', file=sys.stderr)
         sys.exit(2)
@@ -55,6 +77,35 @@ def seed(text):
     """Return an integer that numpy takes as a seed, for argparse."""
     return _number(text, int, lambda value: 0 <= value < 2 ** 32,
                    'a whole number from 0 to 4294967295')
+
+
+def percentage(text):
+    """Return a float above 0 and up to 100, for argparse."""
+    return _number(text, float, lambda value: 0 < value <= 100, 'a number above 0 and up to 100')
+
+
+def factor(text):
+    """Return a finite float above 0, for argparse."""
+    return _number(text, float, lambda value: 0 < value < float('inf'), 'a number above 0')
+
+
+def pixels(text):
+    """Return a picture's shorter side in pixels, for argparse."""
+    return _number(text, int, lambda value: value >= images.SMALLEST,
+                   f'a whole number from {images.SMALLEST} up (pixels)')
+
+
+def unit(text):
+    """Return (channel, place) from '7' or '7,3,5', channel, row and column, for argparse.
+
+    The place is (row, column), or None for the channel's strongest.
+    """
+    parts = text.split(',')
+    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f'{text!r} is no unit; write a channel like 7, or '
+                                         'channel, row and column like 7,3,5')
+    channel, *place = (int(part) for part in parts)
+    return channel, tuple(place) or None
 
 
 def weight(text):

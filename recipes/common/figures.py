@@ -26,4 +26,4 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
     for axis, picture, title in zip(axes, pictures, titles):
         axis.imshow(picture, interpolation='lanczos')
         axis.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=100, metadata={'Software': None})
+    figure.savefig(path, format='png', dpi=100, metadata={'Software': None})

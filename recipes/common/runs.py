@@ -10,12 +10,12 @@ import platform
 import time
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from models.errors import ArchiveError
 from models.runtime import start
 
-OWN_FILES = ('round_*.png', 'result.png', 'figure.png', 'losses.csv')
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif')
 PACKAGES = ('numpy', 'scipy', 'pillow', 'matplotlib', 'Theano-PyMC', 'Lasagne',
             'scipy-openblas32')
@@ -41,7 +41,7 @@ class Run:
         self.started = time.time()
         self.record = {'recipe': recipe, 'status': 'running',
                        'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-                       'versions': versions(), 'threads': start.blas_threads()}
+                       'versions': versions(), 'threads': start.blas_threads(), 'files': []}
 
     def save_record(self, **entries):
         """Add entries to run.json and write it."""
@@ -54,7 +54,7 @@ class Run:
         return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
-        """Save a uint8 RGB picture as PNG, with the parameters that decide its pixels inside.
+        """Save an RGB or grey uint8 picture as PNG, with what decides its pixels inside.
 
         No time, path or duration goes in, so the same parameters give the same bytes.
         """
@@ -72,12 +72,25 @@ class Run:
             writer.writerow(columns)
             writer.writerows(rows)
 
+    def save_arrays(self, name, arrays):
+        """Save a dict of arrays as a compressed .npz file."""
+        with self.writing(name) as path, open(path, 'wb') as file:
+            np.savez_compressed(file, **arrays)
+
     @contextlib.contextmanager
     def writing(self, name):
-        """Give a path to write to, that takes its name when it is whole and not before."""
-        partial = self.folder / f'{name}.partial'
+        """Give a path to write to, that takes its name when it is whole and not before.
+
+        run.json lists the file before it exists, so that --force always finds it.
+        """
+        if name != 'run.json' and name not in self.record['files']:
+            self.record['files'].append(name)
+            self.save_record()
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f'{path.name}.partial')
         yield partial
-        os.replace(partial, self.folder / name)
+        os.replace(partial, path)
 
 
 def versions():
@@ -116,10 +129,13 @@ def _make_folder(folder, force):
 
 
 def _remove_earlier_run(folder):
-    if (folder / 'run.json').exists():
-        for pattern in OWN_FILES:
-            for path in folder.glob(pattern):
-                path.unlink()
+    try:
+        files = json.loads((folder / 'run.json').read_text())['files']
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no run of the archive
+    for path in (folder / name for name in files):
+        if folder.resolve() in path.resolve().parents and path.is_file():
+            path.unlink()
 
 
 def _make_next_folder(recipe):

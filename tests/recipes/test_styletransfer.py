@@ -198,7 +198,7 @@ def test_layer_factors_multiply_the_weight():
     (['--content-weight', '-1'], ["'-1' is not a number from 0 up"]),
     (['--tv-weight', 'nan'], ["'nan' is not"]),
     (['--size', '0'], ["'0' is not a whole number"]),
-    (['--size', '8'], ['below 16']),
+    (['--size', '8'], ['from 16 up']),
     (['--rounds', '1.5'], ["'1.5' is not a whole number"]),
     (['--seed', '-1'], ['--seed']),
     (['--impl', 'mine'], ['archive', 'recipes']),

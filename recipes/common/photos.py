@@ -1,0 +1,129 @@
+"""Photos by file or folder, read in batches; broken ones are named and the others are done."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from models.errors import ArchiveError, Incomplete
+from recipes.common import images
+
+
+def find(paths):
+    """Return the pictures that files and folders name: every picture in a folder, by name.
+
+    Raises:
+        ArchiveError: there is no such file or folder, or a folder without a picture.
+    """
+    found = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            endings = Image.registered_extensions()
+            inside = sorted(file for file in path.iterdir()
+                            if file.suffix.lower() in endings and file.is_file())
+            if not inside:
+                raise ArchiveError(f'there is no picture in the folder {path}')
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise ArchiveError(f'there is no picture or folder {path}')
+    return found
+
+
+class Photos:
+    """Photos of any number, fitted to a network, in batches of one shape.
+
+    Args:
+        paths: of pictures, as `find` gives them.
+        net: what they are for; a dense layer fixes their size.
+        size: pixels of the shorter side.
+        batch: how many at most are given at once.
+        square: whether to cut out the square in the middle.
+
+    Attributes:
+        names: path -> a short name of its own for files of results.
+        problems: what could not be read, one line each.
+    """
+
+    def __init__(self, paths, net, size, batch=16, square=False):
+        self.paths, self.net, self.size, self.batch = paths, net, size, batch
+        self.square = square
+        self.names = _names(paths)
+        self.problems = []
+
+    def batches(self):
+        """Yield lists of (path, RGB uint8 array) with arrays of one shape, in order.
+
+        Raises:
+            ArchiveError: none could be read.
+        """
+        waiting = []
+        self.problems = []
+        for path in self.paths:
+            try:
+                rgb = fit(images.read(path), self.net, self.size, self.square)
+            except ArchiveError as problem:
+                self.problems.append(str(problem))
+                continue
+            if waiting and (len(waiting) == self.batch or waiting[0][1].shape != rgb.shape):
+                yield waiting
+                waiting = []
+            waiting.append((path, rgb))
+        if len(self.problems) == len(self.paths):
+            raise ArchiveError('; '.join(self.problems))
+        yield waiting
+
+    def finish(self):
+        """Tell which photos were left out.
+
+        Raises:
+            Incomplete: some were.
+        """
+        if self.problems:
+            raise Incomplete(f'{len(self.problems)} of {len(self.paths)} photos were left out, '
+                             f'the others are done: {"; ".join(self.problems)}')
+
+
+def fit(rgb, net, size, square=False):
+    """Return a picture of the size that a network takes.
+
+    Args:
+        rgb: uint8 array (rows, columns, 3).
+        net: ordered dict of layers.
+        size: pixels of the shorter side; where the network fixes its input, the square in the
+            middle is taken.
+        square: take the square in the middle anyway.
+    """
+    if square or net['input'].shape[2] is not None:
+        rgb = images.crop_square(rgb)
+    return images.resize(rgb, size)
+
+
+def size_for(net, wanted, default):
+    """Return the size of pictures for a network: as wanted, else fixed by it, else the default.
+
+    Raises:
+        ArchiveError: the network fixes another.
+    """
+    fixed = net['input'].shape[2]
+    if None not in (wanted, fixed) and wanted != fixed:
+        raise ArchiveError(f'a dense layer of this network fixes the size at {fixed} pixels; '
+                           'leave --size away')
+    return wanted or fixed or default
+
+
+def stack(rgbs, mean_pixel):
+    """Return pictures of one shape as networks take them: (batch, 3, rows, columns)."""
+    return np.concatenate([images.prepare(rgb, mean_pixel) for rgb in rgbs])
+
+
+def _names(paths):
+    names, used = {}, set()
+    for path in paths:
+        name, number = path.stem, 2
+        while name in used:
+            name, number = f'{path.stem}-{number}', number + 1
+        used.add(name)
+        names[path] = name
+    return names

@@ -1,0 +1,147 @@
+"""From units of a network back to the picture: gradient, guided backprop, deconvnet.
+
+    project = compile_projection(net, ['conv4_2'], 'guided')
+    (activations,) = compile_activations(net, ['conv4_2'])(images)
+    gradient = project(images, unit_seed(activations, 'conv4_2', channel=7))
+
+A seed has the shape of its layer's activations and says how much each unit counts: the gradient is
+that of the sum of seed times activation. One compilation serves all units of all named layers.
+"""
+
+import contextlib
+
+import models
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+
+import modifiedbackprop
+from models.errors import ArchiveError
+from modifiedbackprop import GuidedBackprop, ZeilerBackprop
+
+METHODS = {'gradient': None, 'guided': GuidedBackprop, 'deconvnet': ZeilerBackprop}
+
+
+def compile_activations(net, names):
+    """Compile what layers see in pictures.
+
+    Args:
+        net: ordered dict of layers.
+        names: of layers.
+
+    Returns:
+        Function: images (batch, 3, rows, columns), BGR minus mean -> list of activations.
+
+    Raises:
+        ArchiveError: the network lacks a layer.
+    """
+    image = net['input'].input_var
+    return theano.function([image], _activations(net, names, image))
+
+
+def compile_projection(net, names, method='gradient'):
+    """Compile the way back from units of layers to the pictures.
+
+    Args:
+        net: ordered dict of layers; it is left as it was.
+        names: of layers.
+        method: 'gradient' (Simonyan et al. 2014), 'guided' (Springenberg et al. 2015) or
+            'deconvnet' (Zeiler & Fergus 2014, in the form of a gradient).
+
+    Returns:
+        Function: (images, one seed for each layer) -> gradient of the sum over layers of seed
+        times activation, of the images' shape.
+
+    Raises:
+        ArchiveError: the network lacks a layer, or has no rectifier for the method to change.
+    """
+    image = net['input'].input_var
+    with _applied(net, METHODS[method]):
+        activations = _activations(net, names, image)
+        seeds = [activation.type(name) for activation, name in zip(activations, names)]
+        cost = sum(T.sum(seed * activation) for seed, activation in zip(seeds, activations))
+        gradient = T.grad(cost, image)
+    return theano.function([image, *seeds], gradient)
+
+
+def class_seed(scores, classes):
+    """Return the seed that picks one class for each picture.
+
+    Args:
+        scores: (batch, classes).
+        classes: one index a picture, or one for all.
+    """
+    seed = np.zeros_like(scores)
+    seed[np.arange(len(scores)), classes] = 1
+    return seed
+
+
+def unit_seed(activations, layer, channel, place=None, at_value=False):
+    """Return the seed that picks one unit of a channel in each picture.
+
+    Args:
+        activations: (batch, channels, rows, columns), or (batch, channels) of a dense layer.
+        layer: its name, for errors.
+        channel: index.
+        place: (row, column) in the map; None takes the channel's largest element in each picture.
+        at_value: the seed is the unit's activation (Zeiler & Fergus) and not 1.
+
+    Raises:
+        ArchiveError: there is no such unit.
+    """
+    seed = np.zeros_like(activations)
+    for index, unit in enumerate(unit_indices(activations, layer, channel, place)):
+        at = (index, *unit)
+        seed[at] = activations[at] if at_value else 1
+    return seed
+
+
+def unit_indices(activations, layer, channel, place=None):
+    """Return the index within each picture of the units that `unit_seed` picks: list of tuples."""
+    known_channel(activations, layer, channel)
+    if activations.ndim == 2:
+        if place is not None:
+            raise ArchiveError(f'{layer} has no rows and columns; name a unit by one number')
+        return [(channel,)] * len(activations)
+    rows, columns = activations.shape[2:]
+    if place is None:
+        best = activations[:, channel].reshape(len(activations), -1).argmax(axis=1)
+        return [(channel, *divmod(int(number), columns)) for number in best]
+    if not (0 <= place[0] < rows and 0 <= place[1] < columns):
+        raise ArchiveError(f'{layer} has {rows}x{columns} units in each channel for a picture of '
+                           f'this size, counted from 0; there is none at {place[0]},{place[1]}')
+    return [(channel, *place)] * len(activations)
+
+
+def known_channel(activations, layer, channel):
+    """Stop where a layer has no such channel, or no units at all.
+
+    Raises:
+        ArchiveError: says what there is.
+    """
+    if 0 in activations.shape:
+        raise ArchiveError(f'nothing is left of the picture at {layer}, its map has '
+                           f'{"x".join(map(str, activations.shape[2:]))} units; take a larger '
+                           '--size or a layer further down')
+    if not 0 <= channel < activations.shape[1]:
+        raise ArchiveError(f'{layer} has the channels 0 to {activations.shape[1] - 1}; there is '
+                           f'no {channel}')
+
+
+def known_layer(net, name):
+    """Return a layer's name if the network has it, else stop and suggest the nearest.
+
+    Raises:
+        ArchiveError: says what there is.
+    """
+    return models.known_name(name, [other for other in net if other != 'input'], 'layer')
+
+
+def _activations(net, names, image):
+    layers = [net[known_layer(net, name)] for name in names]
+    return lasagne.layers.get_output(layers, image, deterministic=True)
+
+
+def _applied(net, rule):
+    return contextlib.nullcontext() if rule is None else modifiedbackprop.applied(net, rule)

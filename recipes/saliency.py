@@ -1,0 +1,265 @@
+"""Show which pixels of a photo a network looks at.
+
+    python recipes/saliency.py photo.jpg --method all
+
+Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks": the gradient of a class's
+score with respect to the picture. By guided backprop (Springenberg et al. 2015) and the deconvnet
+(Zeiler & Fergus 2014) too: they differ only in how a signal passes a rectifier on its way back.
+After Lasagne/Recipes, examples/Saliency Maps and Guided Backpropagation.ipynb.
+Without arguments it takes the bundled photo and the embedded network.
+"""
+
+import models
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+from tqdm import tqdm
+
+from models.weights import files
+from recipes.common import (classes as class_names, command_line, figures, images, maps, photos,
+                            projections, runs)
+
+EMBEDDED_SIZE, SIZE = 96, 224  # the embedded network was trained at 64 pixels
+CROP = 7 / 8                   # of the picture's sides: 224 of 256, as networks of 2014 were tested
+TITLES = {'gradient': 'gradient', 'guided': 'guided backprop', 'deconvnet': 'deconvnet'}
+
+
+def compile_saliency_function(net):
+    """Compile the article's function: each picture's gradient of its largest score.
+
+    Args:
+        net: ordered dict of layers that ends in a softmax; the score is taken before it. Inside
+            `modifiedbackprop.applied` the gradient follows that rule.
+
+    Returns:
+        Function: images (batch, 3, rows, columns), BGR minus mean -> (saliency of the images'
+        shape, max_class (batch,)).
+    """
+    image = net['input'].input_var
+    scores = lasagne.layers.get_output(models.scores(net), image, deterministic=True)
+    max_score = T.max(scores, axis=1)
+    max_class = T.argmax(scores, axis=1)
+    saliency = theano.grad(max_score.sum(), wrt=image)
+    return theano.function([image], [saliency, max_class])
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
+                                           options.layer)
+    layer = options.layer or models.scores(net).name
+    pictures = photos.Photos(photos.find(options.photos), net, picture_size(options, net),
+                             max(1, options.batch // options.crops))
+    wanted = wanted_class(options, net, classes)
+    parameters = describe(options)
+    run = runs.Run('saliency', options.out, options.force)
+    run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
+
+    look = projections.compile_activations(net, [layer])
+    project = {method: projections.compile_projection(net, [layer], method)
+               for method in options.methods}
+    random = np.random.RandomState(options.seed)
+    rows = []
+    for batch in tqdm(pictures.batches(), disable=options.quiet, unit='batch'):
+        x = photos.stack([rgb for _, rgb in batch], mean_pixel)
+        parts, places = cut(x, options.crops)
+        (activations,) = look(parts)
+        seed, seen = choose(options, activations, wanted, classes, len(batch))
+        saliency = {method: average(project[method], parts, places, seed, x.shape, options, random)
+                    for method in options.methods}
+        for index, (path, rgb) in enumerate(batch):
+            gradients = {method: value[index] for method, value in saliency.items()}
+            save(run, pictures.names[path], rgb, gradients, seen[index], options, parameters)
+            rows.append([path.name, *seen[index].values()])
+            if not options.quiet:
+                tqdm.write(f'{path.name}: {title_of(seen[index])}')
+    run.save_table('seen.csv', ['photo', *seen[0]], rows)
+    run.save_record(status='finished', problems=pictures.problems)
+    if not options.quiet:
+        print(run.folder)
+    pictures.finish()
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
+        help='photos, or folders of them')
+    parser.add_run_options()
+    parser.add_network_options()
+    add('--method', choices=(*projections.METHODS, 'all'), default='guided')
+    add('--class', dest='wanted', metavar='NAME|NUMBER',
+        help='class to look for (default: what the network sees in each photo)')
+    add('--layer', help='look for a unit of this layer instead of a class')
+    add('--unit', type=command_line.unit, metavar='CHANNEL[,ROW,COLUMN]',
+        help="with --layer: the unit, or a channel's strongest")
+    add('--size', type=command_line.pixels,
+        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
+             f'vgg19_quarter, else {SIZE})')
+    add('--crops', type=int, choices=(1, 10), default=1,
+        help='average over the four corners, the middle and their mirror images, as the paper')
+    add('--smooth', type=command_line.positive_integer, default=1, metavar='N',
+        help='SmoothGrad: average over N noisy copies')
+    add('--noise', type=command_line.factor, default=0.15,
+        help="SmoothGrad: deviation of the noise, relative to each photo's range")
+    add('--seed', type=command_line.seed, default=1, help='of the noise')
+    add('--overlay', action='store_true', help='save the map on the photo too')
+    add('--mask', action='store_true', help='save the object cut out by the map too')
+    add('--white', type=command_line.percentage, default=maps.PERCENTILE, metavar='PERCENTILE',
+        help="of a map's pixels that is drawn white; the notebook's is 100")
+    add('--batch', type=command_line.positive_integer, default=16, help='pictures at once')
+    options = parser.parse_args(arguments)
+    options.methods = list(TITLES) if options.method == 'all' else [options.method]
+    if (options.layer is None) != (options.unit is None):
+        parser.error('--layer and --unit go together')
+    if options.layer and (options.wanted or options.crops > 1):
+        parser.error('--class and --crops look for a class, not for a unit of --layer')
+    return options
+
+
+def picture_size(options, net):
+    """Return the shorter side of the pictures; crops of a network's fixed size need a margin."""
+    fixed = net['input'].shape[2]
+    if fixed is not None and options.crops > 1 and options.size is None:
+        return round(fixed / CROP)
+    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
+    return photos.size_for(net, options.size, default)
+
+
+def describe(options):
+    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    names = 'model pool methods wanted layer unit size crops smooth noise seed white batch'
+    return {**{name: getattr(options, name) for name in names.split()},
+            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+
+
+def wanted_class(options, net, classes):
+    """Return the index of the class to look for; None for each photo's own."""
+    if options.wanted is None:
+        return None
+    count = models.scores(net).output_shape[1]
+    return class_names.find_class(classes, options.wanted, count)
+
+
+def cut(x, crops):
+    """Return what to look at, and where in the pictures it is.
+
+    Args:
+        x: pictures (batch, 3, rows, columns).
+        crops: 1, the whole picture, or 10: corners and middle, and these mirrored.
+
+    Returns:
+        (parts, places): (crops * batch, 3, rows, columns), crop by crop; one (rows slice, columns
+        slice, mirrored) for each crop.
+    """
+    rows, columns = x.shape[2:]
+    if crops == 1:
+        places = [(slice(0, rows), slice(0, columns), False)]
+    else:
+        side_rows, side_columns = round(CROP * rows), round(CROP * columns)
+        bottom, right = rows - side_rows, columns - side_columns
+        corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        places = [(slice(top, top + side_rows), slice(left, left + side_columns), mirrored)
+                  for mirrored in (False, True) for top, left in corners]
+    parts = [mirror(x[:, :, rows, columns], mirrored) for rows, columns, mirrored in places]
+    return np.ascontiguousarray(np.concatenate(parts)), places
+
+
+def put_back(parts, places, shape):
+    """Return the mean of maps of crops, each un-flipped and at its place: the inverse of `cut`.
+
+    Args:
+        parts: (crops * batch, 3, rows, columns).
+        places: as `cut` gives them.
+        shape: of the pictures, (batch, 3, rows, columns).
+
+    Returns:
+        Array of that shape; each pixel is the mean over the crops that contain it.
+    """
+    total, count = np.zeros(shape, parts.dtype), np.zeros(shape[2:], parts.dtype)
+    for part, (rows, columns, mirrored) in zip(np.split(parts, len(places)), places):
+        total[:, :, rows, columns] += mirror(part, mirrored)
+        count[rows, columns] += 1
+    return total / count
+
+
+def mirror(x, mirrored):
+    """Return pictures (..., columns) from right to left, or as they are."""
+    return x[..., ::-1] if mirrored else x
+
+
+def choose(options, activations, wanted, classes, pictures):
+    """Return what to go back from, and what it is.
+
+    Args:
+        activations: of the layer in all parts: (crops * pictures, classes), or of a unit's layer.
+        wanted: index of a class, or None.
+
+    Returns:
+        (seed, seen): an array of the activations' shape; for each picture a dict for the table.
+    """
+    if options.layer:
+        channel, place = options.unit
+        seed = projections.unit_seed(activations, options.layer, channel, place)
+        units = projections.unit_indices(activations, options.layer, channel, place)
+        return seed, [{'layer': options.layer, 'unit': ' '.join(map(str, unit)),
+                       'activation': float(activations[(index, *unit)])}
+                      for index, unit in enumerate(units)]
+    scores = activations.reshape(-1, pictures, activations.shape[1]).mean(axis=0)
+    found = scores.argmax(axis=1) if wanted is None else np.full(pictures, wanted)
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    seed = projections.class_seed(activations, np.tile(found, len(activations) // pictures))
+    return seed, [{'class': int(index), 'name': class_names.class_name(classes, index),
+                   'score': float(scores[number, index]),
+                   'probability': float(shares[number, index])}
+                  for number, index in enumerate(found)]
+
+
+def average(project, parts, places, seed, shape, options, random):
+    """Return the map of each picture, averaged over noisy copies (SmoothGrad) and crops.
+
+    Smilkov et al. 2017, "SmoothGrad", equation 1; the noise is relative to each picture's range.
+    """
+    if options.smooth == 1:
+        return put_back(project(parts, seed), places, shape)
+    low, high = parts.min(axis=(1, 2, 3)), parts.max(axis=(1, 2, 3))
+    deviation = (options.noise * (high - low)).reshape(-1, 1, 1, 1)
+    total = 0
+    for _ in range(options.smooth):
+        noise = (deviation * random.normal(size=parts.shape)).astype(parts.dtype)
+        total = total + project(parts + noise, seed)
+    return put_back(total / options.smooth, places, shape)
+
+
+def title_of(seen):
+    """Return in words what the map belongs to."""
+    if 'layer' in seen:
+        return f"{seen['layer']}, unit {seen['unit']} ({seen['activation']:.3g})"
+    return f"{seen['name']} ({seen['probability']:.2f})"
+
+
+def save(run, name, rgb, gradients, seen, options, parameters):
+    """Save the arrays, the pictures and the notebook's four-panel figure of one photo."""
+    run.save_arrays(f'{name}.npz', {'photo': rgb, **gradients, **seen})
+    pictures, titles = [], []
+    for method, gradient in gradients.items():
+        magnitude, positive, negative = maps.panels(gradient, options.white)
+        run.save_picture(f'{name}_{method}.png', magnitude, parameters)
+        if options.overlay:
+            run.save_picture(f'{name}_{method}_overlay.png',
+                             maps.overlay(rgb, gradient, options.white), parameters)
+        if options.mask:
+            run.save_picture(f'{name}_{method}_mask.png',
+                             maps.masked(rgb, maps.object_mask(rgb, gradient)), parameters)
+        pictures += [rgb, magnitude, positive, negative]
+        titles += [title_of(seen), TITLES[method], 'positive', 'negative']
+    with run.writing(f'{name}_figure.png') as path:
+        figures.save_grid(path, pictures, titles, columns=4)
+
+
+if __name__ == '__main__':
+    command_line.run(main)
