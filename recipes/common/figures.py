@@ -1,7 +1,10 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from recipes.common import images
 
 
 def save_grid(path, pictures, titles, columns=3, width=9.0):
@@ -27,3 +30,27 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
         axis.imshow(picture, interpolation='lanczos')
         axis.set_title(title, fontsize=9)
     figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
+
+
+def mosaic(pictures, columns, gap=2):
+    """Return pictures side by side, row by row, each enlarged to the largest, on white.
+
+    Args:
+        pictures: RGB uint8 arrays (rows, columns, 3), at least one.
+        columns: pictures in a row.
+        gap: white pixels between them.
+
+    Returns:
+        RGB uint8 array.
+    """
+    height = max(picture.shape[0] for picture in pictures)
+    width = max(picture.shape[1] for picture in pictures)
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, 'uint8')
+    for number, picture in enumerate(pictures):
+        factor = min(height / picture.shape[0], width / picture.shape[1])
+        size = [max(1, round(length * factor)) for length in picture.shape[:2]]
+        top = number // columns * (height + gap)
+        left = number % columns * (width + gap)
+        sheet[top:top + size[0], left:left + size[1]] = images.resize_to(picture, *size)
+    return sheet

@@ -135,3 +135,14 @@ def deprocess(x, mean_pixel):
     """
     bgr = np.reshape(x, np.shape(x)[-3:]) + np.reshape(mean_pixel, (3, 1, 1))
     return np.clip(np.rint(bgr), 0, 255).astype('uint8').transpose(1, 2, 0)[:, :, ::-1]
+
+
+def within_pixels(x, mean_pixel):
+    """Return what networks take, clipped to what a picture can hold: 0..255 before the mean.
+
+    Args:
+        x: array (batch, 3, rows, columns), BGR minus mean.
+        mean_pixel: (3,), BGR, 0..255.
+    """
+    mean = np.reshape(mean_pixel, (1, 3, 1, 1)).astype(x.dtype)
+    return np.clip(x, -mean, 255 - mean)

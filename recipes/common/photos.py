@@ -62,7 +62,7 @@ class Photos:
         self.problems = []
         for path in self.paths:
             try:
-                rgb = fit(images.read(path), self.net, self.size, self.square)
+                rgb = self.read(path)
             except ArchiveError as problem:
                 self.problems.append(str(problem))
                 continue
@@ -73,6 +73,10 @@ class Photos:
         if len(self.problems) == len(self.paths):
             raise ArchiveError('; '.join(self.problems))
         yield waiting
+
+    def read(self, path):
+        """Return one photo, fitted to the network: RGB uint8 array."""
+        return fit(images.read(path), self.net, self.size, self.square)
 
     def finish(self):
         """Tell which photos were left out.

@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+import numpy as np
 from lasagne.layers import Conv2DLayer, InputLayer, MergeLayer, NonlinearityLayer, Pool2DLayer
 
 # Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
@@ -55,3 +56,36 @@ def pixels_of(field, index, length):
     """Return (first, end) of the pixels that unit `index` sees, cut to a picture of this length."""
     first = field.start + index * field.stride
     return max(first, 0), min(first + field.size, length)
+
+
+def patch_of(fields, place, picture, fill=128):
+    """Return the part of a picture that a unit sees.
+
+    Where the field lies partly in the padding, that part has the value `fill`; where it is larger
+    than the picture, it is cropped to the picture.
+
+    Args:
+        fields: (Field, Field) of the layer, or None where a unit sees everything.
+        place: (row, column) of the unit.
+        picture: array (rows, columns, ...).
+    """
+    if fields is None:
+        return picture
+    for axis, (field, index) in enumerate(zip(fields, place)):
+        length = picture.shape[axis]
+        first, end = pixels_of(field, index, length)
+        inside = np.take(picture, range(first, end), axis=axis)
+        if field.size < length:
+            before = first - (field.start + index * field.stride)
+            widths = [(0, 0)] * picture.ndim
+            widths[axis] = (before, field.size - before - (end - first))
+            inside = np.pad(inside, widths, constant_values=fill)
+        picture = inside
+    return picture
+
+
+def gradient_patch_of(fields, place, gradient):
+    """Return the part of a gradient (channels, rows, columns) that `patch_of` shows of a picture.
+    """
+    patch = patch_of(fields, place, gradient.transpose(1, 2, 0), fill=0)
+    return patch.transpose(2, 0, 1)

@@ -1,0 +1,400 @@
+"""Project what excites a channel back to the pixels, with a deconvnet.
+
+    python recipes/deconvnet.py PHOTOS --layer conv3_4
+
+Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1 and
+figure 2: for the strongest channels of a layer, the photos that excite each most, cut to what the
+unit sees, beside the projections of that unit. All other activations of the layer are set to zero;
+on the way down a pooling is undone by its switches, a rectifier lets only positive signals
+through, and filters are transposed. `deconvnet` does these steps one by one;
+`compile_projection(..., 'deconvnet')` has them as a gradient, which is the same.
+Without arguments it takes the bundled photo and the embedded network.
+"""
+
+from collections import defaultdict
+
+import models
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+from lasagne.layers import (ConcatLayer, Conv2DLayer, DenseLayer, GlobalPoolLayer, InputLayer,
+                            NonlinearityLayer, Pool2DLayer)
+from lasagne.nonlinearities import rectify
+from scipy.cluster import hierarchy
+from tqdm import tqdm
+
+import modifiedbackprop
+from models.errors import ArchiveError
+from models.weights import files
+from recipes.common import (command_line, figures, images, maps, photos, projections,
+                            receptive_fields, runs)
+
+EMBEDDED_SIZE, SIZE = 128, 224
+DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
+
+
+def compile_deconvnet(net, name):
+    """Compile the deconvnet of a layer, step by step.
+
+    Args:
+        net: ordered dict of layers.
+        name: of the layer whose activations are projected.
+
+    Returns:
+        Function: (images (batch, 3, rows, columns), seed of the layer's shape) -> what of the seed
+        reaches the pixels, of the images' shape.
+
+    Raises:
+        ArchiveError: a layer on the way down has no transpose here, such as average pooling.
+    """
+    image = net['input'].input_var
+    layer = net[projections.known_layer(net, name)]
+    seed = lasagne.layers.get_output(layer, image, deterministic=True).type('seed')
+    return theano.function([image, seed], deconvnet(layer, image, seed), on_unused_input='ignore')
+
+
+def deconvnet(layer, image, seed):
+    """Return the projection of a layer's signal down to the picture, as an expression.
+
+    Zeiler & Fergus 2014, section 2.1: unpooling, rectification, transposed filtering.
+
+    Args:
+        layer: where the signal starts.
+        image: pictures (batch, 3, rows, columns), whose switches are used.
+        seed: of the layer's shape.
+    """
+    layers = lasagne.layers.get_all_layers(layer)
+    outputs = dict(zip(layers, lasagne.layers.get_output(layers, image, deterministic=True)))
+    signals = defaultdict(list, {layer: [seed]})
+    for above in reversed(layers):
+        if isinstance(above, InputLayer):
+            return sum(signals[above])
+        signal = sum(signals[above])
+        if modifiedbackprop.is_rectifier(getattr(above, 'nonlinearity', None)):
+            signal = rectify(signal)
+        incomings = getattr(above, 'input_layers', None) or [above.input_layer]
+        below = [outputs[incoming] for incoming in incomings]
+        for incoming, part in zip(incomings, step_down(above, signal, below)):
+            signals[incoming].append(part)
+
+
+def step_down(layer, signal, below):
+    """Return a layer's signal as signals of the layers below it, a list.
+
+    Args:
+        layer: a Lasagne layer.
+        signal: expression of the layer's output shape.
+        below: outputs of the layers below, for their shapes and for the switches.
+
+    Raises:
+        ArchiveError: the layer has no transpose here.
+    """
+    if isinstance(layer, Conv2DLayer) and layer.num_groups == 1:
+        return [transposed_filters(layer, signal, below[0])]
+    if isinstance(layer, Pool2DLayer) and layer.mode == 'max':
+        return [unpool(layer, signal, below[0])]
+    if isinstance(layer, ConcatLayer) and layer.axis == 1:
+        ends = np.cumsum([0] + [shape[1] for shape in layer.input_shapes])
+        return [signal[:, start:end] for start, end in zip(ends, ends[1:])]
+    if isinstance(layer, DenseLayer):
+        return [T.dot(signal, layer.W.T).reshape(below[0].shape)]
+    if isinstance(layer, GlobalPoolLayer) and layer.pool_function is T.mean:
+        rows, columns = below[0].shape[2:]
+        return [T.zeros_like(below[0]) + signal[:, :, None, None] / (rows * columns)]
+    if isinstance(layer, NonlinearityLayer) and modifiedbackprop.is_rectifier(layer.nonlinearity):
+        return [signal]
+    raise ArchiveError(f'a deconvnet has no way down through {layer.name}, a '
+                       f'{type(layer).__name__}; start below it, and use --pool max')
+
+
+def transposed_filters(layer, signal, below):
+    """Return the signal of a convolution, put through its filters transposed (flipped both ways).
+    """
+    transpose = T.nnet.abstract_conv.AbstractConv2d_gradInputs(
+        subsample=layer.stride, border_mode='half' if layer.pad == 'same' else layer.pad,
+        filter_flip=layer.flip_filters)
+    return transpose(layer.W, signal, below.shape[2:])
+
+
+def unpool(layer, signal, below):
+    """Return the signal of a max pooling, each at the place where its window had its maximum.
+
+    The switch of a window is the first of its maxima, row by row. Where windows overlap, signals
+    at one place add up.
+    """
+    (stride_rows, stride_columns), (pad_rows, pad_columns) = layer.stride, layer.pad
+    rows, columns = signal.shape[2:]
+    offsets = [(row, column) for row in range(layer.pool_size[0])
+               for column in range(layer.pool_size[1])]
+
+    def window(row, column):
+        return (slice(None), slice(None), slice(row, row + rows * stride_rows, stride_rows),
+                slice(column, column + columns * stride_columns, stride_columns))
+
+    # Room for windows that stick out: nothing is larger than -inf, so no switch lies there.
+    room = (below.shape[0], below.shape[1],
+            T.maximum(below.shape[2] + 2 * pad_rows,
+                      (rows - 1) * stride_rows + layer.pool_size[0] + stride_rows),
+            T.maximum(below.shape[3] + 2 * pad_columns,
+                      (columns - 1) * stride_columns + layer.pool_size[1] + stride_columns))
+    inside = (slice(None), slice(None), slice(pad_rows, pad_rows + below.shape[2]),
+              slice(pad_columns, pad_columns + below.shape[3]))
+    framed = T.set_subtensor(T.alloc(np.array(-np.inf, below.dtype), *room)[inside], below)
+    switches = T.argmax(T.stack([framed[window(*offset)] for offset in offsets]), axis=0)
+    unpooled = T.zeros(room, signal.dtype)
+    for number, offset in enumerate(offsets):
+        unpooled = T.inc_subtensor(unpooled[window(*offset)],
+                                   T.switch(T.eq(switches, number), signal, 0))
+    return unpooled[inside]
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
+    layer = net[options.layer]
+    if len(layer.output_shape) != 4:
+        raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
+    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
+    pictures = photos.Photos(photos.find(options.photos), net,
+                             photos.size_for(net, options.size, default), options.batch)
+    parameters = describe(options)
+    run = runs.Run('deconvnet', options.out, options.force)
+    run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
+
+    look = projections.compile_activations(net, [layer.name])
+    project = (compile_deconvnet(net, layer.name) if options.explicit
+               else projections.compile_projection(net, [layer.name], 'deconvnet'))
+    survey = Survey(look, pictures, mean_pixel, layer.name, options)
+    units = options.units or [(channel, None) for channel in survey.liveliest(options.channels)]
+    groups = [units] if options.keep == 'together' else [[unit] for unit in units]
+    sheets = []
+    for group in tqdm(groups, disable=options.quiet, unit='projection'):
+        shown = [show(path, group, look, project, layer, pictures, mean_pixel, options)
+                 for path in survey.best(group[0], options.top)]
+        sheets.append((group, [patch for patch, _ in shown], [colours for _, colours in shown]))
+    save_sheets(run, survey.grouped(sheets), layer.name, parameters)
+    filters = FirstFilters(net)
+    save_diagnosis(run, survey, filters, parameters)
+    run.save_record(status='finished', problems=pictures.problems)
+    if not options.quiet:
+        print(survey.sentence())
+        print(filters.sentence())
+        print(run.folder / 'figure.png')
+    pictures.finish()
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
+        help='photos, or folders of them')
+    parser.add_run_options()
+    parser.add_network_options()
+    add('--layer', default='conv3_4', help='convolution or pooling to look into')
+    add('--unit', type=command_line.unit, action='append', dest='units', default=[],
+        metavar='CHANNEL[,ROW,COLUMN]',
+        help="a channel's strongest unit, or one unit; may be given several times (default: the "
+             'channels with the largest sums)')
+    add('--channels', type=command_line.positive_integer, default=16,
+        help='how many, where no unit is named')
+    add('--top', type=command_line.positive_integer, default=9, help='photos a channel')
+    add('--keep', choices=('unit', 'channel', 'together'), default='unit',
+        help='project one unit at a time, its whole channel, or all units at once')
+    add('--size', type=command_line.pixels,
+        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
+             f'vgg19_quarter, else {SIZE})')
+    add('--explicit', action='store_true',
+        help='unpool, rectify and transpose step by step, rather than as a gradient')
+    add('--batch', type=command_line.positive_integer, default=16, help='pictures at once')
+    options = parser.parse_args(arguments)
+    if options.keep == 'together' and not options.units:
+        parser.error('--keep together needs units; name them with --unit')
+    return options
+
+
+def describe(options):
+    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    names = 'model pool layer units channels top keep size explicit'
+    return {**{name: getattr(options, name) for name in names.split()},
+            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+
+
+class Survey:
+    """What each channel of a layer does on all photos.
+
+    Attributes:
+        paths: of the photos that could be read.
+        sums, peaks, positions: sum and largest activation of each channel, (channels,), over so
+            many positions.
+        together: (channels, channels), products of activations summed over positions.
+    """
+
+    def __init__(self, look, pictures, mean_pixel, layer, options):
+        self.layer = layer
+        self.paths, ranks, peaks = [], [], []
+        self.sums = self.together = self.active = self.positions = 0
+        for batch in tqdm(pictures.batches(), disable=options.quiet, unit='batch'):
+            (activations,) = look(photos.stack([rgb for _, rgb in batch], mean_pixel))
+            self.paths += [path for path, _ in batch]
+            for channel, place in options.units:  # stop before anything long where one is wrong
+                projections.unit_indices(activations, layer, channel, place)
+            projections.known_channel(activations, layer, 0)
+            peaks.append(activations.max(axis=(2, 3)))
+            ranks.append(np.array([[activation[channel].max() if place is None
+                                    else activation[(channel, *place)]
+                                    for channel, place in options.units]
+                                   for activation in activations]))
+            flat = activations.transpose(1, 0, 2, 3).reshape(activations.shape[1], -1)
+            self.sums = self.sums + flat.sum(axis=1, dtype='float64')
+            self.active = self.active + (flat > 0).sum(axis=1)
+            self.together = self.together + flat @ flat.T
+            self.positions += flat.shape[1]
+        self.all_peaks = np.concatenate(peaks)
+        self.peaks = self.all_peaks.max(axis=0)
+        self.ranks = dict(zip(options.units, np.concatenate(ranks).T))
+
+    def liveliest(self, count):
+        """Return the channels with the largest sums, at most so many and none that never fires."""
+        order = np.argsort(-self.sums, kind='stable')[:count]
+        return [int(channel) for channel in order if self.peaks[channel] > 0]
+
+    def best(self, unit, count):
+        """Return the photos that excite a unit most, strongest first.
+
+        Raises:
+            ArchiveError: none does.
+        """
+        values = self.ranks.get(unit, self.all_peaks[:, unit[0]])
+        order = np.argsort(-values, kind='stable')[:count]
+        if not values[order[0]] > 0:
+            raise ArchiveError(f'unit {text_of(unit)} of {self.layer} is zero in every photo, so '
+                               'there is nothing to project; take another unit or other photos')
+        return [self.paths[index] for index in order if values[index] > 0]
+
+    def grouped(self, sheets):
+        """Return sheets so that channels which fire at the same places stand side by side."""
+        if len(sheets) < 3:
+            return sheets
+        channels = [group[0][0] for group, _, _ in sheets]
+        products = self.together[np.ix_(channels, channels)].astype('float64')
+        lengths = np.sqrt(np.diag(products))
+        distances = np.clip(1 - products / np.outer(lengths, lengths), 0, None)
+        pairs = distances[np.triu_indices(len(channels), 1)]
+        tree = hierarchy.linkage(pairs, 'average', optimal_ordering=True)
+        return [sheets[index] for index in hierarchy.leaves_list(tree)]
+
+    def dead(self):
+        """Return which channels never get above a thousandth of the layer's mean, (channels,)."""
+        return self.peaks <= DEAD * self.sums.mean() / self.positions
+
+    def sentence(self):
+        """Return in words what the survey found."""
+        dead = np.flatnonzero(self.dead())
+        which = f': {", ".join(map(str, dead))}' if len(dead) else ''
+        return (f'{self.layer}: {len(dead)} of {len(self.sums)} channels are dead on these '
+                f'{len(self.paths)} photos{which}')
+
+
+class FirstFilters:
+    """The filters of a network's first convolution and what is wrong with them.
+
+    Zeiler & Fergus 2014, section 4.1: too large a stride gives aliased channels, and a few filters
+    dominate unless their size is limited.
+
+    Attributes:
+        kernels: (filters, 3, rows, columns), BGR, as they lie on the picture.
+        rms: of each filter.
+        above: share of each filter's power at frequencies that its stride cannot carry.
+    """
+
+    def __init__(self, net):
+        layer = next(layer for layer in net.values() if isinstance(layer, Conv2DLayer))
+        self.name, self.stride = layer.name, max(layer.stride)
+        kernels = layer.W.get_value()
+        self.kernels = kernels[:, :, ::-1, ::-1] if layer.flip_filters else kernels
+        self.rms = np.sqrt((self.kernels ** 2).mean(axis=(1, 2, 3)))
+        power = np.abs(np.fft.fft2(self.kernels, s=(64, 64))) ** 2
+        frequency = np.abs(np.fft.fftfreq(64))  # cycles a pixel
+        beyond = np.maximum.outer(frequency, frequency) > 0.5 / self.stride
+        total = power.sum(axis=(1, 2, 3))
+        self.above = (power * beyond).sum(axis=(1, 2, 3)) / np.where(total > 0, total, 1)
+
+    def aliased(self):
+        """Return which filters have most of their power beyond what their stride can carry."""
+        return self.above > 0.5
+
+    def sentence(self):
+        """Return in words what is wrong with the filters."""
+        aliased = np.flatnonzero(self.aliased())
+        which = f': {", ".join(map(str, aliased))}' if len(aliased) else ''
+        return (f'{self.name}: {len(aliased)} of {len(self.rms)} filters are aliased by its '
+                f'stride of {self.stride}{which}; the largest filter is '
+                f'{self.rms.max() / np.median(self.rms):.1f} times the median one')
+
+
+def show(path, group, look, project, layer, pictures, mean_pixel, options):
+    """Return what of a photo the first unit of a group sees, and the group's projection there.
+
+    Returns:
+        (patch, colours): RGB uint8 arrays of the same shape.
+    """
+    rgb = pictures.read(path)
+    x = images.prepare(rgb, mean_pixel)
+    (activations,) = look(x)
+    if options.keep == 'channel':
+        seed = np.zeros_like(activations)
+        seed[:, group[0][0]] = activations[:, group[0][0]]
+    else:
+        seed = sum(projections.unit_seed(activations, layer.name, *unit, at_value=True)
+                   for unit in dict.fromkeys(group))
+    projection = project(x, seed)[0]
+    if options.keep == 'unit':
+        (unit,) = projections.unit_indices(activations, layer.name, *group[0])
+        fields = receptive_fields.receptive_field(layer)
+        rgb = receptive_fields.patch_of(fields, unit[1:], rgb)
+        projection = receptive_fields.gradient_patch_of(fields, unit[1:], projection)
+    return rgb, maps.signed(projection)
+
+
+def text_of(unit):
+    """Return a unit as the command line has it: '7' or '7,3,5'."""
+    channel, place = unit
+    return ','.join(map(str, (channel, *(place or ()))))
+
+
+def save_sheets(run, sheets, layer, parameters):
+    """Save each group's photos and projections, and the paper's figure of all."""
+    pictures, titles = [], []
+    for group, patches, colours in sheets:
+        name = ' '.join(text_of(unit) for unit in group)
+        columns = int(np.ceil(np.sqrt(len(patches))))
+        pair = figures.mosaic([figures.mosaic(colours, columns), figures.mosaic(patches, columns)],
+                              2, gap=6)
+        run.save_picture(f'{layer.replace("/", "-")}_{name.replace(" ", "_")}.png', pair,
+                         parameters)
+        pictures.append(pair)
+        titles.append(f'{layer}, {name}')
+    with run.writing('figure.png') as path:
+        figures.save_grid(path, pictures, titles, columns=min(4, len(pictures)), width=12)
+
+
+def save_diagnosis(run, survey, filters, parameters):
+    """Save the first layer's filters and what is wrong with them and with the layer's channels."""
+    run.save_table('channels.csv', ['channel', 'mean', 'peak', 'share_active', 'dead'],
+                   zip(range(len(survey.sums)), survey.sums / survey.positions, survey.peaks,
+                       survey.active / survey.positions, survey.dead().astype(int)))
+    run.save_table('filters.csv', ['filter', 'rms', 'share_above_nyquist', 'aliased'],
+                   zip(range(len(filters.rms)), filters.rms, filters.above,
+                       filters.aliased().astype(int)))
+    scale = max(1, 40 // filters.kernels.shape[2])
+    drawn = [np.kron(maps.signed(kernel, 100), np.ones((scale, scale, 1), 'uint8'))
+             for kernel in filters.kernels]
+    run.save_picture('filters.png', figures.mosaic(drawn, int(np.ceil(np.sqrt(len(drawn))))),
+                     parameters)
+
+
+if __name__ == '__main__':
+    command_line.run(main)

@@ -1,0 +1,321 @@
+"""Let a network dream: change a photo so that it sees more of what it sees already.
+
+    python recipes/deepdream.py photo.jpg --layer conv4_4
+
+Mordvintsev, Olah & Tyka 2015, "Inceptionism"; google/deepdream, dream.ipynb: gradient ascent on
+half the squared activations of a layer, from a small version of the photo (an octave) to the full
+one. The picture is shifted at random before each step, and each step has the same size. A channel,
+a class, a random class at each step, or what a second picture shows can be maximised instead.
+At the end it says which classes the dream excites: why there are so many dogs.
+Without arguments it takes the bundled photo and the embedded network.
+"""
+
+import models
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+from scipy.ndimage import zoom
+from tqdm import tqdm
+
+from models.errors import ArchiveError
+from models.weights import files
+from recipes.common import (classes as class_names, command_line, figures, images, photos,
+                            projections, runs)
+
+SIZE = 256
+SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer
+KINDS_SHOWN = 6
+
+
+def compile_dream(net, layer, objective):
+    """Compile what a dream maximises.
+
+    Args:
+        net: ordered dict of layers.
+        layer: name.
+        objective: 'layer' (half the squared activations; its gradient at the layer is the
+            activations, as in dream.ipynb), 'guide' (activations times those of a second picture
+            that suit each position best), or 'seed' (activations times a seed of one value a
+            channel or class).
+
+    Returns:
+        Function: (image (1, 3, rows, columns), what the objective needs) -> (objective, gradient
+        of the image's shape). 'guide' needs (positions, channels), 'seed' (channels,), 'layer'
+        nothing.
+    """
+    image = net['input'].input_var
+    activation = lasagne.layers.get_output(net[layer], image, deterministic=True)
+    if objective == 'layer':
+        needs, value = [], 0.5 * (activation ** 2).sum()
+    elif objective == 'seed':
+        seed = T.vector('seed', activation.dtype)
+        needs, value = [seed], T.tensordot(activation, seed, [[1], [0]]).sum()
+    else:
+        guide = T.matrix('guide', activation.dtype)
+        positions = activation.dimshuffle(0, 2, 3, 1).reshape((-1, activation.shape[1]))
+        best = T.argmax(T.dot(positions, guide.T), axis=1)
+        needs, value = [guide], (positions * guide[best]).sum()
+    return theano.function([image, *needs], [value, T.grad(value, image)])
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    photo = images.resize(images.read(options.photo), options.size)
+    guide = None if options.guide is None else images.read(options.guide)
+    net, classes, mean_pixel = load_network(options)
+    x = images.prepare(photo, mean_pixel)
+    ascend = objective(options, net, classes, guide, mean_pixel)
+    run = runs.Run('deepdream', options.out, options.force)
+    parameters = describe(options, photo)
+    run.save_record(parameters=parameters, photo=str(options.photo))
+
+    values, status, number = [], 'interrupted', 0
+    bar = tqdm(total=options.frames * options.octaves * options.iterations, unit='step',
+               disable=options.quiet)
+    random = np.random.RandomState(options.seed)
+    try:
+        for number in range(options.frames):
+            start = enlarged(x, options.zoom) if number else x
+            for x, octave, iteration, value in dream(ascend, start, mean_pixel, options, random):
+                values.append([number, octave, iteration, value])
+                bar.set_postfix_str(f'{x.shape[3]}x{x.shape[2]} pixels', refresh=False)
+                bar.update()
+            if options.frames > 1:
+                run.save_picture(f'frame_{number:04d}.png', images.deprocess(x, mean_pixel),
+                                 {**parameters, 'frame': number})
+        status = 'finished'
+    finally:
+        bar.close()
+        result = images.deprocess(x, mean_pixel)
+        run.save_picture('result.png', result, parameters)
+        run.save_table('objective.csv', ['frame', 'octave', 'step', 'objective'], values)
+        run.save_record(status=status)
+    with run.writing('figure.png') as path:
+        figures.save_grid(path, [photo, result], ['photo', title_of(options)], columns=2)
+    answer = Excited(options, photo, result)
+    answer.save(run)
+    if not options.quiet:
+        print(answer.sentences())
+        print(run.folder / 'result.png')
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('photo', nargs='?', default=str(images.bundled_photo()), help='where to start')
+    parser.add_run_options()
+    parser.add_network_options()
+    add('--layer', default='conv4_4', help='whose activations to maximise')
+    add('--channel', type=int, help='maximise one channel of the layer only')
+    add('--class', dest='wanted', metavar='NAME|NUMBER',
+        help='maximise the score of a class; "random" takes another one at each step, as the '
+             'article does')
+    add('--guide', metavar='PICTURE', help='maximise what this picture shows in the layer')
+    add('--size', type=command_line.pixels, default=SIZE, help='pixels of the shorter side')
+    add('--octaves', type=command_line.positive_integer, default=4, help='sizes to dream at')
+    add('--octave-scale', type=command_line.factor, default=1.4, help='between two octaves')
+    add('--iterations', type=command_line.positive_integer, default=10, help='steps an octave')
+    add('--step', type=command_line.factor, default=1.5, help='mean change of a step, grey levels')
+    add('--jitter', type=int, default=32, help='shift by up to so many pixels before each step')
+    add('--seed', type=command_line.seed, default=1, help='of jitter and random classes')
+    add('--frames', type=command_line.positive_integer, default=1,
+        help='dream on so many times, zooming in before each')
+    add('--zoom', type=command_line.weight, default=0.05,
+        help='share of the picture that falls away from frame to frame')
+    options = parser.parse_args(arguments)
+    if sum(choice is not None for choice in (options.channel, options.wanted, options.guide)) > 1:
+        parser.error('--channel, --class and --guide are three ways to dream; choose one')
+    if options.octave_scale <= 1:
+        parser.error('argument --octave-scale: must be above 1')
+    if options.zoom >= 0.5:
+        parser.error('argument --zoom: must be below 0.5')
+    if options.jitter < 0:
+        parser.error('argument --jitter: must be a number of pixels from 0 up')
+    smallest = options.size / options.octave_scale ** (options.octaves - 1)
+    if smallest < SMALLEST_OCTAVE:
+        parser.error(f'the smallest octave would have {smallest:.0f} pixels, less than '
+                     f'{SMALLEST_OCTAVE}; take fewer --octaves or a larger --size')
+    return options
+
+
+def describe(options, photo):
+    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    names = ('model pool layer channel wanted size octaves octave_scale iterations step jitter '
+             'seed frames zoom')
+    return {**{name: getattr(options, name) for name in names.split()},
+            'guide': options.guide and runs.pixel_hash(images.read(options.guide)),
+            'photo_pixels': runs.pixel_hash(photo),
+            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+
+
+def load_network(options):
+    """Return (net, classes, mean_pixel); cut off after the layer where no class is dreamt of.
+
+    Raises:
+        ArchiveError: a dense layer fixes the size of the pictures, so that there are no octaves.
+    """
+    deepest = None if options.wanted else options.layer
+    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
+    if net['input'].shape[2] is not None:
+        raise ArchiveError(f'the dense layers of {options.model} fix the size of its input, so it '
+                           'cannot dream in octaves of what lies behind them; take a layer before')
+    return net, classes, mean_pixel
+
+
+def objective(options, net, classes, guide, mean_pixel):
+    """Return the function to ascend: (image, random generator) -> (value, gradient)."""
+    if options.wanted:
+        return class_objective(options, net, classes)
+    layer = projections.known_layer(net, options.layer)
+    if len(net[layer].output_shape) != 4:
+        raise ArchiveError(f'{layer} has no rows and columns; take a convolution or a pooling, or '
+                           '--class')
+    if options.channel is not None:
+        count = net[layer].output_shape[1]
+        if not 0 <= options.channel < count:
+            raise ArchiveError(f'{layer} has the channels 0 to {count - 1}; there is no '
+                               f'{options.channel}')
+        ascend, seed = compile_dream(net, layer, 'seed'), one_of(count, options.channel)
+        return lambda image, random: ascend(image, seed)
+    if guide is None:
+        ascend = compile_dream(net, layer, 'layer')
+        return lambda image, random: ascend(image)
+    look = projections.compile_activations(net, [layer])
+    (seen,) = look(images.prepare(images.resize(guide, options.size), mean_pixel))
+    features = np.ascontiguousarray(seen[0].reshape(seen.shape[1], -1).T)
+    ascend = compile_dream(net, layer, 'guide')
+    return lambda image, random: ascend(image, features)
+
+
+def class_objective(options, net, classes):
+    """Return the function to ascend for one class, or for another random one at each step."""
+    scores = models.scores(net)
+    count = scores.output_shape[1]
+    ascend = compile_dream(net, scores.name, 'seed')
+    if options.wanted == 'random':
+        return lambda image, random: ascend(image, one_of(count, random.randint(count)))
+    index = class_names.find_class(classes, options.wanted, count)
+    return lambda image, random: ascend(image, one_of(count, index))
+
+
+def one_of(count, index):
+    """Return a float32 array of zeros with a one."""
+    return np.eye(1, count, index, dtype='float32')[0]
+
+
+def dream(ascend, x, mean_pixel, options, random):
+    """Dream once, from the smallest octave to the full size.
+
+    google/deepdream, dream.ipynb: what an octave has added is enlarged and goes on in the next.
+
+    Args:
+        ascend: (image, random generator) -> (value, gradient).
+        x: float32 (1, 3, rows, columns), BGR minus mean.
+
+    Yields:
+        (image, octave, iteration, value before the step) after each step; the image has the
+        octave's size.
+    """
+    bases = [x]
+    for _ in range(options.octaves - 1):
+        bases.append(scaled(bases[-1], 1 / options.octave_scale))
+    detail = np.zeros_like(bases[-1])
+    for octave, base in enumerate(reversed(bases)):
+        x = base + fitted(detail, base.shape)
+        for iteration in range(options.iterations):
+            shift = random.randint(-options.jitter, options.jitter + 1, 2)
+            value, gradient = ascend(np.roll(x, shift, (2, 3)), random)
+            gradient = np.roll(gradient, -shift, (2, 3))
+            mean = np.abs(gradient).mean()
+            if mean > 0:  # else nothing in the picture excites what is looked for; go on
+                x = images.within_pixels(x + options.step / mean * gradient, mean_pixel)
+            yield x, octave, iteration, float(value)
+        detail = x - base
+
+
+def scaled(x, factor):
+    """Return images (1, 3, rows, columns) with sides times a factor, interpolated linearly."""
+    return fitted(x, (1, 3, *(max(1, round(length * factor)) for length in x.shape[2:])))
+
+
+def fitted(x, shape):
+    """Return images (1, 3, rows, columns) with so many rows and columns."""
+    factors = [wanted / length for wanted, length in zip(shape, x.shape)]
+    return zoom(x, factors, order=1, mode='nearest')
+
+
+def enlarged(x, share):
+    """Return the middle of an image, without that share of its sides, at the full size."""
+    rows, columns = x.shape[2:]
+    top, left = (round(length * share / 2) for length in (rows, columns))
+    return fitted(x[:, :, top:rows - top, left:columns - left], x.shape)
+
+
+def title_of(options):
+    """Return in words what was dreamt of."""
+    if options.wanted:
+        return f'class {options.wanted}'
+    channel = '' if options.channel is None else f', channel {options.channel}'
+    return options.layer + channel + (' guided' if options.guide else '')
+
+
+class Excited:
+    """Which classes photo and dream excite; None where the weights know no classes.
+
+    Attributes:
+        scores, shares: of photo and dream, (2, classes).
+    """
+
+    def __init__(self, options, photo, result):
+        self.shares = None
+        try:
+            net, self.classes, mean_pixel = models.load(options.model, options.weights,
+                                                        options.pool)
+            scores = models.scores(net)
+        except ArchiveError:  # a stack of convolutions only
+            return
+        size = photos.size_for(net, None, options.size)
+        look = projections.compile_activations(net, [scores.name, 'prob'])
+        seen = [look(images.prepare(photos.fit(rgb, net, size), mean_pixel))
+                for rgb in (photo, result)]
+        self.scores = np.concatenate([scores for scores, _ in seen])
+        self.shares = np.concatenate([shares for _, shares in seen])
+
+    def kinds(self):
+        """Return (kind, share of the network's classes, probability in photo, in dream), sorted."""
+        kinds = np.array(class_names.kinds_of(self.classes))
+        rows = [(kind, (kinds == kind).mean(), *self.shares[:, kinds == kind].sum(axis=1))
+                for kind in np.unique(kinds)]
+        return sorted(rows, key=lambda row: -row[3])
+
+    def save(self, run):
+        """Save every class's score and probability, in photo and dream."""
+        if self.shares is None:
+            return
+        count = self.shares.shape[1]
+        run.save_table('classes.csv', ['class', 'name', 'score_photo', 'score_dream',
+                                       'probability_photo', 'probability_dream'],
+                       zip(range(count),
+                           [class_names.class_name(self.classes, index) for index in range(count)],
+                           *self.scores, *self.shares))
+
+    def sentences(self):
+        """Return in words what the dream is full of, and why."""
+        if self.shares is None:
+            return 'these weights know no classes, so what the dream excites has no names'
+        best = np.argsort(-self.shares[1], kind='stable')[:5]
+        lines = ['the dream excites ' + ', '.join(
+            f'{class_names.class_name(self.classes, index)} {self.shares[1, index]:.0%}'
+            for index in best)]
+        if self.classes is not None:
+            lines += [f'  {kind:22s} {before:4.0%} in the photo, {after:4.0%} in the dream; '
+                      f'{share:4.0%} of the classes that the network was taught'
+                      for kind, share, before, after in self.kinds()[:KINDS_SHOWN]]
+        return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    command_line.run(main)

@@ -1,0 +1,200 @@
+"""Tour a network layer by layer: what its strongest channels see in a photo.
+
+    python recipes/layer_features.py photo.jpg --channels 8
+
+The article, "deeper": in each layer the channels are sorted by the sum of their activations. Of the
+strongest, one picture shows what the single largest element sees, cut to its receptive field, and
+one what the whole map sees: gradients of that element and of the map's sum, by guided backprop
+(Springenberg et al. 2015). One page a layer, and index.html to browse; with several photos, a small
+database of activations.
+Without arguments it takes the bundled photo and the embedded network.
+"""
+
+import html
+from collections import namedtuple
+
+import models
+import numpy as np
+from lasagne.layers import Conv2DLayer
+from tqdm import tqdm
+
+from models.errors import ArchiveError
+from models.weights import files
+from recipes.common import (command_line, figures, images, maps, photos, projections,
+                            receptive_fields, runs)
+
+EMBEDDED_SIZE, SIZE = 128, 224
+STYLE = """body { font-family: sans-serif; margin: 2em; } nav a { margin-right: 0.6em; }
+img { max-width: 100%; } figure { margin: 0 0 2em; } figcaption { color: #555; }"""
+
+# What a channel sees: its number, the sum and the largest of its activations, the (row, column) of
+# the largest, and the gradients (3, rows, columns) of the largest and of the sum.
+Feature = namedtuple('Feature', 'channel sum largest place element whole')
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    net, layers, mean_pixel = load_network(options)
+    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
+    pictures = photos.Photos(photos.find(options.photos), net,
+                             photos.size_for(net, options.size, default), batch=1)
+    parameters = describe(options, layers)
+    run = runs.Run('layer_features', options.out, options.force)
+    run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
+
+    look = projections.compile_activations(net, layers)
+    project = projections.compile_projection(net, layers, options.method)
+    pages, status = [], 'interrupted'
+    try:
+        with tqdm(total=len(pictures.paths) * len(layers), unit='layer',
+                  disable=options.quiet) as bar:
+            for ((path, rgb),) in pictures.batches():
+                image = images.prepare(rgb, mean_pixel)
+                activations = look(image)
+                for index, layer in enumerate(layers):
+                    features = tour(index, layer, activations, project, image, options)
+                    pages.append(save_page(run, pictures.names[path], net[layer], rgb, features))
+                    bar.update()
+        status = 'finished'
+    finally:
+        save_index(run, pages, options)
+        run.save_record(status=status, problems=pictures.problems)
+    if not options.quiet:
+        print(run.folder / 'index.html')
+    pictures.finish()
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
+        help='photos, or folders of them')
+    parser.add_run_options()
+    parser.add_network_options()
+    add('--layers', type=lambda text: text.split(','), metavar='LAYER,...',
+        help='layers to visit (default: every convolution)')
+    add('--channels', type=command_line.positive_integer, default=8, help='of each layer')
+    add('--method', choices=projections.METHODS, default='guided')
+    add('--size', type=command_line.pixels,
+        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
+             f'vgg19_quarter, else {SIZE})')
+    add('--batch', type=command_line.positive_integer, default=16, help='gradients at once')
+    return parser.parse_args(arguments)
+
+
+def describe(options, layers):
+    """Return every parameter that decides the pixels, for run.json."""
+    return {'model': options.model, 'pool': options.pool, 'layers': layers,
+            'channels': options.channels, 'method': options.method, 'size': options.size,
+            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+
+
+def load_network(options):
+    """Return (net, layers, mean_pixel): cut off after the deepest layer to visit.
+
+    Raises:
+        ArchiveError: the network lacks a layer, or one has no rows and columns.
+    """
+    layers = options.layers
+    if layers is None:
+        narrow = models.build(options.model, width=1 / 64)  # for the names of its layers only
+        layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
+    deepest = models.deepest_of(options.model, layers)
+    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
+    for name in layers:
+        if len(net[name].output_shape) != 4:
+            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    return net, layers, mean_pixel
+
+
+def tour(index, layer, activations, project, image, options):
+    """Return the features of a layer's strongest channels, those with the largest sums.
+
+    Args:
+        index: of the layer among all that `project` takes seeds for.
+        layer: its name.
+        activations: of all these layers, each (1, channels, rows, columns).
+        project: (images, one seed a layer) -> gradients.
+        image: (1, 3, rows, columns), BGR minus mean.
+
+    Returns:
+        List of Feature; fewer than asked for where the others are zero everywhere.
+    """
+    activation = activations[index]
+    projections.known_channel(activation, layer, 0)
+    sums = activation[0].sum(axis=(1, 2))
+    order = np.argsort(-sums, kind='stable')[:options.channels]
+    channels = [int(channel) for channel in order if sums[channel] > 0]
+    places = [projections.unit_indices(activation, layer, channel)[0][1:] for channel in channels]
+    seeds = np.zeros((2 * len(channels), *activation.shape[1:]), activation.dtype)
+    for number, (channel, place) in enumerate(zip(channels, places)):
+        seeds[(2 * number, channel, *place)] = 1
+        seeds[2 * number + 1, channel] = 1
+    gradients = []
+    for chunk in np.split(seeds, range(options.batch, len(seeds), options.batch)):
+        others = [np.zeros((len(chunk), *other.shape[1:]), other.dtype) for other in activations]
+        others[index] = chunk
+        gradients += list(project(np.repeat(image, len(chunk), axis=0), *others))
+    return [Feature(channel, float(sums[channel]), float(activation[(0, channel, *place)]), place,
+                    gradients[2 * number], gradients[2 * number + 1])
+            for number, (channel, place) in enumerate(zip(channels, places))]
+
+
+def save_page(run, photo, layer, rgb, features):
+    """Save the sheet and the arrays of one layer on one photo.
+
+    Returns:
+        (photo, layer's name, path of the sheet in the run's folder, features' captions).
+    """
+    name = f'{photo}/{layer.name.replace("/", "-")}'
+    fields = receptive_fields.receptive_field(layer)
+    pictures, titles, captions = [], [], []
+    for feature in features:
+        patch = receptive_fields.patch_of(fields, feature.place, rgb)
+        element = receptive_fields.gradient_patch_of(fields, feature.place, feature.element)
+        pictures += [patch, maps.signed(element), maps.signed(feature.whole)]
+        titles += [f'channel {feature.channel}',
+                   f'largest {feature.largest:.3g} at {feature.place[0]},{feature.place[1]}',
+                   f'all, sum {feature.sum:.4g}']
+        captions.append(f'{feature.channel} (sum {feature.sum:.4g}, largest {feature.largest:.3g} '
+                        f'at row {feature.place[0]}, column {feature.place[1]})')
+    if features:
+        with run.writing(f'{name}.png') as path:
+            figures.save_grid(path, pictures, titles, columns=6, width=12)
+        run.save_arrays(f'{name}.npz', {
+            field: np.array([getattr(feature, field) for feature in features])
+            for field in Feature._fields})
+    seen = ' x '.join(str(field.size) for field in fields)
+    if any(field.size > length for field, length in zip(fields, rgb.shape)):
+        seen += ', cropped to the photo'
+    return photo, layer.name, name if features else None, seen, captions
+
+
+def save_index(run, pages, options):
+    """Save index.html: every layer, and every photo in it."""
+    layers = list(dict.fromkeys(page[1] for page in pages))
+    links = ' '.join(f'<a href="#{html.escape(layer)}">{html.escape(layer)}</a>'
+                     for layer in layers)
+    parts = ['<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+             f'<title>Layers of {html.escape(options.model)}</title><style>{STYLE}</style></head>',
+             f'<body><h1>Layers of {html.escape(options.model)}</h1>',
+             '<p>For each layer the channels with the largest sums of activations. From the left: '
+             'what the unit with the largest activation sees of the photo; which pixels excite '
+             f'it, and which excite the whole map ({options.method}).</p>',
+             f'<nav>{links}</nav>']
+    for layer in layers:
+        parts.append(f'<h2 id="{html.escape(layer)}">{html.escape(layer)}</h2>')
+        for photo, _, sheet, seen, captions in (page for page in pages if page[1] == layer):
+            picture = ('<p>Every channel is zero on this photo.</p>' if sheet is None else
+                       f'<img loading="lazy" src="{html.escape(sheet)}.png" '
+                       f'alt="{html.escape(layer)} on {html.escape(photo)}">')
+            parts.append(f'<figure>{picture}<figcaption>{html.escape(photo)}; receptive field '
+                         f'{seen}. Channels: {"; ".join(captions)}</figcaption></figure>')
+    with run.writing('index.html') as path:
+        path.write_text('\n'.join([*parts, '</body></html>\n']), encoding='utf-8')
+
+
+if __name__ == '__main__':
+    command_line.run(main)
