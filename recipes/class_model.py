@@ -65,30 +65,28 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
     default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    size = photos.size_for(net, options.size, default)
+    options.size = photos.size_for(net, options.size, default)
     count = models.scores(net).output_shape[1]
     wanted = np.array([class_names.find_class(classes, text, count) for text in options.wanted],
                       'int32')
     names = [class_names.class_name(classes, index) for index in wanted]
-    x = start = starting_images(options, wanted, size)
+    x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)
     parameters = describe(options)
     run.save_record(parameters=parameters, classes=dict(zip(names, wanted.tolist())))
 
     function = compile_class_score(net)
     history, frames = [], []
-    status = 'interrupted'
-    try:
-        for x, scores, probabilities in climb(function, start, wanted, mean_pixel, options):
-            if len(history) % options.frame_every == 0:
-                frames.append([images.deprocess(one, mean_pixel) for one in x])
-            history.append([*scores, *probabilities])
-        status = 'finished'
-    finally:
-        pictures = [images.deprocess(one, mean_pixel) for one in x]
-        save(run, names, pictures, frames + [pictures], history, parameters)
-        run.save_arrays('images.npz', {'images': x, 'classes': wanted})
-        run.save_record(status=status)
+    with run.recorded():
+        try:
+            for x, scores, probabilities in climb(function, start, wanted, mean_pixel, options):
+                if len(history) % options.frame_every == 0:
+                    frames.append([images.deprocess(one, mean_pixel) for one in x])
+                history.append([*scores, *probabilities])
+        finally:
+            pictures = [images.deprocess(one, mean_pixel) for one in x]
+            save(run, names, pictures, frames + [pictures], history, parameters)
+            run.save_arrays('images.npz', {'images': x, 'classes': wanted})
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):
             print(f'{name}: score {score:.1f}, probability {probability:.4f}')
@@ -151,13 +149,13 @@ def describe(options):
             'weights_sha256': files.sha256(files.find(options.model, options.weights))}
 
 
-def starting_images(options, wanted, size):
+def starting_images(options, wanted):
     """Return where to start, float32 (classes, 3, size, size), BGR minus mean.
 
     Raises:
         ArchiveError: the file does not hold images of these classes and this size.
     """
-    shape = (len(wanted), 3, size, size)
+    shape = (len(wanted), 3, options.size, options.size)
     if options.init == 'zero':
         return np.zeros(shape, 'float32')
     if options.init == 'noise':

@@ -157,8 +157,8 @@ def main(arguments=None):
     if len(layer.output_shape) != 4:
         raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
     default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    pictures = photos.Photos(photos.find(options.photos), net,
-                             photos.size_for(net, options.size, default), options.batch)
+    options.size = photos.size_for(net, options.size, default)
+    pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
     parameters = describe(options)
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
@@ -166,18 +166,22 @@ def main(arguments=None):
     look = projections.compile_activations(net, [layer.name])
     project = (compile_deconvnet(net, layer.name) if options.explicit
                else projections.compile_projection(net, [layer.name], 'deconvnet'))
-    survey = Survey(look, pictures, mean_pixel, layer.name, options)
-    units = options.units or [(channel, None) for channel in survey.liveliest(options.channels)]
-    groups = [units] if options.keep == 'together' else [[unit] for unit in units]
-    sheets = []
-    for group in tqdm(groups, disable=options.quiet, unit='projection'):
-        shown = [show(path, group, look, project, layer, pictures, mean_pixel, options)
-                 for path in survey.best(group[0], options.top)]
-        sheets.append((group, [patch for patch, _ in shown], [colours for _, colours in shown]))
-    save_sheets(run, survey.grouped(sheets), layer.name, parameters)
-    filters = FirstFilters(net)
-    save_diagnosis(run, survey, filters, parameters)
-    run.save_record(status='finished', problems=pictures.problems)
+    with run.recorded():
+        survey = Survey(look, pictures, mean_pixel, layer.name, options)
+        run.save_record(problems=pictures.problems)
+        filters = FirstFilters(net)
+        save_diagnosis(run, survey, filters, parameters)
+        units = options.units or [(channel, None) for channel in survey.liveliest(options.channels)]
+        groups = [units] if options.keep == 'together' else [[unit] for unit in units]
+        sheets = []
+        for group in tqdm(groups, disable=options.quiet, unit='projection'):
+            shown = {pictures.names[path]: show(path, group, look, project, layer, pictures,
+                                                mean_pixel, options)
+                     for path in survey.best(group[0], options.top)}
+            sheets.append(save_sheet(run, group, shown, layer.name, parameters))
+        with run.writing('figure.png') as path:
+            titles, pairs = zip(*survey.grouped(groups, sheets))
+            figures.save_grid(path, pairs, titles, columns=min(4, len(pairs)), width=12)
     if not options.quiet:
         print(survey.sentence())
         print(filters.sentence())
@@ -274,11 +278,11 @@ class Survey:
                                'there is nothing to project; take another unit or other photos')
         return [self.paths[index] for index in order if values[index] > 0]
 
-    def grouped(self, sheets):
+    def grouped(self, groups, sheets):
         """Return sheets so that channels which fire at the same places stand side by side."""
-        if len(sheets) < 3:
+        if len(groups) < 3:
             return sheets
-        channels = [group[0][0] for group, _, _ in sheets]
+        channels = [group[0][0] for group in groups]
         products = self.together[np.ix_(channels, channels)].astype('float64')
         lengths = np.sqrt(np.diag(products))
         distances = np.clip(1 - products / np.outer(lengths, lengths), 0, None)
@@ -339,7 +343,7 @@ def show(path, group, look, project, layer, pictures, mean_pixel, options):
     """Return what of a photo the first unit of a group sees, and the group's projection there.
 
     Returns:
-        (patch, colours): RGB uint8 arrays of the same shape.
+        (patch, projection): RGB uint8 (rows, columns, 3); float32 (3, rows, columns), BGR.
     """
     rgb = pictures.read(path)
     x = images.prepare(rgb, mean_pixel)
@@ -356,7 +360,7 @@ def show(path, group, look, project, layer, pictures, mean_pixel, options):
         fields = receptive_fields.receptive_field(layer)
         rgb = receptive_fields.patch_of(fields, unit[1:], rgb)
         projection = receptive_fields.gradient_patch_of(fields, unit[1:], projection)
-    return rgb, maps.signed(projection)
+    return rgb, projection
 
 
 def text_of(unit):
@@ -365,20 +369,26 @@ def text_of(unit):
     return ','.join(map(str, (channel, *(place or ()))))
 
 
-def save_sheets(run, sheets, layer, parameters):
-    """Save each group's photos and projections, and the paper's figure of all."""
-    pictures, titles = [], []
-    for group, patches, colours in sheets:
-        name = ' '.join(text_of(unit) for unit in group)
-        columns = int(np.ceil(np.sqrt(len(patches))))
-        pair = figures.mosaic([figures.mosaic(colours, columns), figures.mosaic(patches, columns)],
-                              2, gap=6)
-        run.save_picture(f'{layer.replace("/", "-")}_{name.replace(" ", "_")}.png', pair,
-                         parameters)
-        pictures.append(pair)
-        titles.append(f'{layer}, {name}')
-    with run.writing('figure.png') as path:
-        figures.save_grid(path, pictures, titles, columns=min(4, len(pictures)), width=12)
+def save_sheet(run, group, shown, layer, parameters):
+    """Save a group's photos and projections as one picture, and as arrays.
+
+    Args:
+        shown: name of the photo -> (patch, projection).
+
+    Returns:
+        (title, picture): the projections beside the patches, RGB uint8.
+    """
+    name = ' '.join(text_of(unit) for unit in group)
+    columns = int(np.ceil(np.sqrt(len(shown))))
+    colours = figures.mosaic([maps.signed(projection) for _, projection in shown.values()], columns)
+    patches = figures.mosaic([patch for patch, _ in shown.values()], columns)
+    pair = figures.mosaic([colours, patches], 2, gap=6)
+    file = f'{layer}_{name}'.replace('/', '-').replace(' ', '_')
+    run.save_picture(f'{file}.png', pair, parameters)
+    run.save_arrays(f'{file}.npz', {
+        f'{kind} {photo}': array for photo, both in shown.items()
+        for kind, array in zip(('patch', 'projection'), both)})
+    return f'{layer}, {name}', pair
 
 
 def save_diagnosis(run, survey, filters, parameters):

@@ -71,27 +71,26 @@ def main(arguments=None):
     parameters = describe(options, photo)
     run.save_record(parameters=parameters, photo=str(options.photo))
 
-    values, status, number = [], 'interrupted', 0
+    values = []
     bar = tqdm(total=options.frames * options.octaves * options.iterations, unit='step',
                disable=options.quiet)
     random = np.random.RandomState(options.seed)
-    try:
-        for number in range(options.frames):
-            start = enlarged(x, options.zoom) if number else x
-            for x, octave, iteration, value in dream(ascend, start, mean_pixel, options, random):
-                values.append([number, octave, iteration, value])
-                bar.set_postfix_str(f'{x.shape[3]}x{x.shape[2]} pixels', refresh=False)
-                bar.update()
-            if options.frames > 1:
-                run.save_picture(f'frame_{number:04d}.png', images.deprocess(x, mean_pixel),
-                                 {**parameters, 'frame': number})
-        status = 'finished'
-    finally:
-        bar.close()
-        result = images.deprocess(x, mean_pixel)
-        run.save_picture('result.png', result, parameters)
-        run.save_table('objective.csv', ['frame', 'octave', 'step', 'objective'], values)
-        run.save_record(status=status)
+    with run.recorded(), bar:
+        try:
+            for number in range(options.frames):
+                start = enlarged(x, options.zoom) if number else x
+                for x, *value in dream(ascend, start, mean_pixel, options, random):
+                    values.append([number, *value])
+                    bar.set_postfix_str(f'{x.shape[3]}x{x.shape[2]} pixels', refresh=False)
+                    bar.update()
+                if options.frames > 1:
+                    run.save_picture(f'frame_{number:04d}.png', images.deprocess(x, mean_pixel),
+                                     {**parameters, 'frame': number})
+        finally:
+            result = images.deprocess(x, mean_pixel)
+            run.save_picture('result.png', result, parameters)
+            run.save_arrays('result.npz', {'image': x, 'mean_pixel': mean_pixel})
+            run.save_table('objective.csv', ['frame', 'octave', 'step', 'objective'], values)
     with run.writing('figure.png') as path:
         figures.save_grid(path, [photo, result], ['photo', title_of(options)], columns=2)
     answer = Excited(options, photo, result)

@@ -37,18 +37,18 @@ def main(arguments=None):
     options = parse(arguments)
     net, layers, mean_pixel = load_network(options)
     default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    pictures = photos.Photos(photos.find(options.photos), net,
-                             photos.size_for(net, options.size, default), batch=1)
+    options.size = photos.size_for(net, options.size, default)
+    pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
     parameters = describe(options, layers)
     run = runs.Run('layer_features', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
     look = projections.compile_activations(net, layers)
     project = projections.compile_projection(net, layers, options.method)
-    pages, status = [], 'interrupted'
-    try:
-        with tqdm(total=len(pictures.paths) * len(layers), unit='layer',
-                  disable=options.quiet) as bar:
+    pages = []
+    bar = tqdm(total=len(pictures.paths) * len(layers), unit='layer', disable=options.quiet)
+    with run.recorded(), bar:
+        try:
             for ((path, rgb),) in pictures.batches():
                 image = images.prepare(rgb, mean_pixel)
                 activations = look(image)
@@ -56,10 +56,9 @@ def main(arguments=None):
                     features = tour(index, layer, activations, project, image, options)
                     pages.append(save_page(run, pictures.names[path], net[layer], rgb, features))
                     bar.update()
-        status = 'finished'
-    finally:
-        save_index(run, pages, options)
-        run.save_record(status=status, problems=pictures.problems)
+        finally:
+            save_index(run, pages, options)
+            run.save_record(problems=pictures.problems)
     if not options.quiet:
         print(run.folder / 'index.html')
     pictures.finish()

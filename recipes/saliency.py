@@ -50,7 +50,8 @@ def main(arguments=None):
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
                                            options.layer)
     layer = options.layer or models.scores(net).name
-    pictures = photos.Photos(photos.find(options.photos), net, picture_size(options, net),
+    options.size = picture_size(options, net)
+    pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))
     wanted = wanted_class(options, net, classes)
     parameters = describe(options)
@@ -61,22 +62,29 @@ def main(arguments=None):
     project = {method: projections.compile_projection(net, [layer], method)
                for method in options.methods}
     random = np.random.RandomState(options.seed)
-    rows = []
-    for batch in tqdm(pictures.batches(), disable=options.quiet, unit='batch'):
-        x = photos.stack([rgb for _, rgb in batch], mean_pixel)
-        parts, places = cut(x, options.crops)
-        (activations,) = look(parts)
-        seed, seen = choose(options, activations, wanted, classes, len(batch))
-        saliency = {method: average(project[method], parts, places, seed, x.shape, options, random)
-                    for method in options.methods}
-        for index, (path, rgb) in enumerate(batch):
-            gradients = {method: value[index] for method, value in saliency.items()}
-            save(run, pictures.names[path], rgb, gradients, seen[index], options, parameters)
-            rows.append([path.name, *seen[index].values()])
-            if not options.quiet:
-                tqdm.write(f'{path.name}: {title_of(seen[index])}')
-    run.save_table('seen.csv', ['photo', *seen[0]], rows)
-    run.save_record(status='finished', problems=pictures.problems)
+    found = []
+    with run.recorded(), tqdm(total=len(pictures.paths), disable=options.quiet,
+                              unit='photo') as bar:
+        for batch in pictures.batches():
+            x = photos.stack([rgb for _, rgb in batch], mean_pixel)
+            parts, places = cut(x, options.crops)
+            (activations,) = look(parts)
+            seed, seen = choose(options, activations, wanted, classes, len(batch))
+            saliency = {method: average(project[method], parts, places, seed, x.shape, options,
+                                        random) for method in options.methods}
+            for index, (path, rgb) in enumerate(batch):
+                bar.update()
+                if seen[index].get('activation') == 0:
+                    pictures.problems.append(f'{path}: {title_of(seen[index])} is zero in it, so '
+                                             'nothing leads back; take another unit')
+                    continue
+                gradients = {method: value[index] for method, value in saliency.items()}
+                save(run, pictures.names[path], rgb, gradients, seen[index], options, parameters)
+                found.append({'photo': pictures.names[path], **seen[index]})
+                run.save_record(seen=found)
+                if not options.quiet:
+                    tqdm.write(f'{path.name}: {title_of(seen[index])}')
+        run.save_record(problems=pictures.problems)
     if not options.quiet:
         print(run.folder)
     pictures.finish()

@@ -71,30 +71,23 @@ def main(arguments=None):
         canvas = images.deprocess(x.reshape(start.shape), mean_pixel)
         return images.trim(canvas, options.margin)
 
-    try:
-        targets = compute_targets(net, images.prepare(photo, mean_pixel),
-                                  images.prepare(painting, mean_pixel),
-                                  list(options.content_layers), list(options.style_layers))
-        names, function = compile_loss(net, *targets, options, start.shape)
-        objective = lbfgs.Objective(function, start.shape)
-        run.save_record(seconds_before_the_first_round=run.seconds())
-        for x in paint(objective, start, options):
-            pictures.append(picture_of(x))
-            number = len(pictures) - 1
-            run.save_picture(f'round_{number:02d}.png', pictures[-1],
-                             {**parameters, 'round': number})
-        status = {'status': 'finished'}
-    except KeyboardInterrupt:
-        status = {'status': 'interrupted'}
-        raise
-    except Exception as problem:
-        status = {'status': 'failed', 'error': str(problem)}
-        raise
-    finally:
-        if objective is not None and objective.best_x is not None:
-            run.save_picture('result.png', picture_of(objective.best_x), parameters)
-            save_losses(run, objective, names)
-        run.save_record(**status)
+    with run.recorded():
+        try:
+            targets = compute_targets(net, images.prepare(photo, mean_pixel),
+                                      images.prepare(painting, mean_pixel),
+                                      list(options.content_layers), list(options.style_layers))
+            names, function = compile_loss(net, *targets, options, start.shape)
+            objective = lbfgs.Objective(function, start.shape)
+            run.save_record(seconds_before_the_first_round=run.seconds())
+            for x in paint(objective, start, options):
+                pictures.append(picture_of(x))
+                number = len(pictures) - 1
+                run.save_picture(f'round_{number:02d}.png', pictures[-1],
+                                 {**parameters, 'round': number})
+        finally:
+            if objective is not None and objective.best_x is not None:
+                run.save_picture('result.png', picture_of(objective.best_x), parameters)
+                save_losses(run, objective, names)
     save_figure(run, pictures)
     if not options.quiet:
         print(run.folder / 'result.png')

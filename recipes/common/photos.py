@@ -70,9 +70,10 @@ class Photos:
                 yield waiting
                 waiting = []
             waiting.append((path, rgb))
-        if len(self.problems) == len(self.paths):
+        if waiting:
+            yield waiting
+        else:
             raise ArchiveError('; '.join(self.problems))
-        yield waiting
 
     def read(self, path):
         """Return one photo, fitted to the network: RGB uint8 array."""
@@ -83,7 +84,10 @@ class Photos:
 
         Raises:
             Incomplete: some were.
+            ArchiveError: all were.
         """
+        if len(self.problems) == len(self.paths):
+            raise ArchiveError('; '.join(self.problems))
         if self.problems:
             raise Incomplete(f'{len(self.problems)} of {len(self.paths)} photos were left out, '
                              f'the others are done: {"; ".join(self.problems)}')

@@ -49,6 +49,19 @@ class Run:
         with self.writing('run.json') as path:
             path.write_text(json.dumps(self.record, indent=2, allow_nan=False) + '\n')
 
+    @contextlib.contextmanager
+    def recorded(self):
+        """Write into run.json how what is done inside has ended, also where it fails."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.save_record(status='interrupted')
+            raise
+        except Exception as problem:
+            self.save_record(status='failed', error=str(problem))
+            raise
+        self.save_record(status='finished')
+
     def seconds(self):
         """Return the seconds since the run began."""
         return round(time.time() - self.started, 2)
