@@ -57,6 +57,8 @@ def _network(block, width, classes):
     return (block(1, first) + block(2, second)
             + [('conv3_1', partial(convolution, filters=second, pad=0)),  # 8 -> 6
                ('conv3_2', partial(convolution, filters=second, size=1)),
-               ('conv3_3', partial(convolution, filters=classes, size=1)),
+               # Table 1 has a rectifier here too. A class whose scores are below zero everywhere
+               # then gets no gradient: small networks died within an epoch, so it is left out.
+               ('conv3_3', partial(convolution, filters=classes, size=1, nonlinearity=None)),
                ('mean', mean_over_positions),
                ('prob', probabilities)])

@@ -42,11 +42,12 @@ def vgg19_quarter(pool='max', width=1, classes=202):
                ('prob', probabilities)])
 
 
-def convolution(previous, filters, array, name, size=3, stride=1, pad='same'):
+def convolution(previous, filters, array, name, size=3, stride=1, pad='same',
+                nonlinearity=rectify):
     """Build a convolution with bias and rectifier onto the layer before."""
     shape = (filters, previous.output_shape[1], size, size)
     return Conv2DLayer(previous, filters, size, stride, pad, flip_filters=False,
-                       nonlinearity=rectify, W=_shared(array, name + '.W', shape),
+                       nonlinearity=nonlinearity, W=_shared(array, name + '.W', shape),
                        b=_shared(array, name + '.b', (filters,)), name=name)
 
 

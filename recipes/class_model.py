@@ -85,7 +85,7 @@ def main(arguments=None):
                 history.append([*scores, *probabilities])
         finally:
             pictures = [images.deprocess(one, mean_pixel) for one in x]
-            save(run, names, pictures, frames + [pictures], history, parameters)
+            save(run, names, pictures, frames, history, parameters)
             run.save_arrays('images.npz', {'images': x, 'classes': wanted})
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):

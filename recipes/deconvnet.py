@@ -156,6 +156,8 @@ def main(arguments=None):
     layer = net[options.layer]
     if len(layer.output_shape) != 4:
         raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
+    for channel, _ in options.units:
+        projections.known_channel(net, options.layer, channel)
     default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
     options.size = photos.size_for(net, options.size, default)
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
@@ -245,7 +247,7 @@ class Survey:
             self.paths += [path for path, _ in batch]
             for channel, place in options.units:  # stop before anything long where one is wrong
                 projections.unit_indices(activations, layer, channel, place)
-            projections.known_channel(activations, layer, 0)
+            projections.no_empty_map(activations, layer)
             peaks.append(activations.max(axis=(2, 3)))
             ranks.append(np.array([[activation[channel].max() if place is None
                                     else activation[(channel, *place)]

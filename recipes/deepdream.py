@@ -173,11 +173,9 @@ def objective(options, net, classes, guide, mean_pixel):
         raise ArchiveError(f'{layer} has no rows and columns; take a convolution or a pooling, or '
                            '--class')
     if options.channel is not None:
-        count = net[layer].output_shape[1]
-        if not 0 <= options.channel < count:
-            raise ArchiveError(f'{layer} has the channels 0 to {count - 1}; there is no '
-                               f'{options.channel}')
-        ascend, seed = compile_dream(net, layer, 'seed'), one_of(count, options.channel)
+        projections.known_channel(net, layer, options.channel)
+        seed = one_of(net[layer].output_shape[1], options.channel)
+        ascend = compile_dream(net, layer, 'seed')
         return lambda image, random: ascend(image, seed)
     if guide is None:
         ascend = compile_dream(net, layer, 'layer')

@@ -122,7 +122,7 @@ def tour(index, layer, activations, project, image, options):
         List of Feature; fewer than asked for where the others are zero everywhere.
     """
     activation = activations[index]
-    projections.known_channel(activation, layer, 0)
+    projections.no_empty_map(activation, layer)
     sums = activation[0].sum(axis=(1, 2))
     order = np.argsort(-sums, kind='stable')[:options.channels]
     channels = [int(channel) for channel in order if sums[channel] > 0]

@@ -53,6 +53,8 @@ def main(arguments=None):
     options.size = picture_size(options, net)
     pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))
+    if options.unit:
+        projections.known_channel(net, layer, options.unit[0])
     wanted = wanted_class(options, net, classes)
     parameters = describe(options)
     run = runs.Run('saliency', options.out, options.force)

@@ -71,7 +71,7 @@ def parse(arguments):
     add('--width', type=command_line.factor, default=1.0, help='factor on the number of filters')
     add('--epochs', type=command_line.positive_integer, default=350, help='passes over the photos')
     add('--batch', type=command_line.positive_integer, default=64, help='photos a step')
-    add('--rate', type=command_line.factor, default=0.05,
+    add('--rate', type=command_line.factor, default=0.01,
         help='of learning; the paper took the best of 0.25, 0.1, 0.05 and 0.01')
     add('--augment', action='store_true',
         help=f'mirror the photos at random and shift them by up to {SHIFT} pixels')

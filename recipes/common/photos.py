@@ -44,6 +44,9 @@ class Photos:
     Attributes:
         names: path -> a short name of its own for files of results.
         problems: what could not be read, one line each.
+
+    Raises:
+        ArchiveError: there is one photo only, and it cannot be read.
     """
 
     def __init__(self, paths, net, size, batch=16, square=False):
@@ -51,6 +54,8 @@ class Photos:
         self.square = square
         self.names = _names(paths)
         self.problems = []
+        if len(paths) == 1:  # the only one must be good, before anything is begun
+            self.read(paths[0])
 
     def batches(self):
         """Yield lists of (path, RGB uint8 array) with arrays of one shape, in order.

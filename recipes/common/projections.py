@@ -99,7 +99,7 @@ def unit_seed(activations, layer, channel, place=None, at_value=False):
 
 def unit_indices(activations, layer, channel, place=None):
     """Return the index within each picture of the units that `unit_seed` picks: list of tuples."""
-    known_channel(activations, layer, channel)
+    no_empty_map(activations, layer)
     if activations.ndim == 2:
         if place is not None:
             raise ArchiveError(f'{layer} has no rows and columns; name a unit by one number')
@@ -114,19 +114,27 @@ def unit_indices(activations, layer, channel, place=None):
     return [(channel, *place)] * len(activations)
 
 
-def known_channel(activations, layer, channel):
-    """Stop where a layer has no such channel, or no units at all.
+def known_channel(net, name, channel):
+    """Stop where a layer has no such channel.
 
     Raises:
         ArchiveError: says what there is.
+    """
+    count = net[known_layer(net, name)].output_shape[1]
+    if not 0 <= channel < count:
+        raise ArchiveError(f'{name} has the channels 0 to {count - 1}; there is no {channel}')
+
+
+def no_empty_map(activations, layer):
+    """Stop where a picture is so small that a layer's map has no units.
+
+    Raises:
+        ArchiveError: says so.
     """
     if 0 in activations.shape:
         raise ArchiveError(f'nothing is left of the picture at {layer}, its map has '
                            f'{"x".join(map(str, activations.shape[2:]))} units; take a larger '
                            '--size or a layer further down')
-    if not 0 <= channel < activations.shape[1]:
-        raise ArchiveError(f'{layer} has the channels 0 to {activations.shape[1] - 1}; there is '
-                           f'no {channel}')
 
 
 def known_layer(net, name):

@@ -25,12 +25,12 @@ from statistics import median
 import numpy as np
 
 import models
+import turns
 from recipes import styletransfer
 from recipes.common import images
 
 ROOT = Path(__file__).parent.parent.parent
 TORCH = Path(__file__).with_name('pytorch_style.py')
-FOR_SPEED = ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE')  # they hold OpenBLAS back; unset here
 
 
 def main():
@@ -42,8 +42,7 @@ def main():
     options = parser.parse_args()
     if options.worker:
         return evaluations(*options.worker)
-    for name in FOR_SPEED:
-        os.environ.pop(name, None)
+    turns.unset_what_holds_back()
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
             compare_evaluations(Path(folder), size, options.repeats)
@@ -92,22 +91,8 @@ def compare_evaluations(folder, size, repeats):
         'PyTorch contiguous': [sys.executable, TORCH, 'evaluations', problem, 'contiguous'],
         'PyTorch channels last': [sys.executable, TORCH, 'evaluations', problem, 'channels_last'],
     }
-    workers = {name: subprocess.Popen([str(part) for part in command], text=True,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-               for name, command in commands.items()}
-    results = {name: [] for name in workers}
-    for _ in range(repeats + 2):  # two to warm up
-        for name, worker in workers.items():
-            worker.stdin.write('\n')
-            worker.stdin.flush()
-            line = worker.stdout.readline()
-            if not line:
-                raise SystemExit(f'{name} stopped; its error is above')
-            results[name].append([float(part) for part in line.split()])
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-    seconds = {name: median(row[0] for row in rows[2:]) for name, rows in results.items()}
+    results = turns.take_turns(commands, repeats)
+    seconds = turns.median_seconds(results)
     best = min(value for name, value in seconds.items() if name != 'archive')
     print(f'\nloss and gradient, VGG-19 to conv5_1, {size}x{size}, medians of {repeats}')
     for name, rows in results.items():

@@ -56,7 +56,7 @@ def pictures(network):
 def build(network, torch):
     """Return an ordered dict of PyTorch modules by name."""
     names, filters, size, *_ = NETWORKS[network]
-    modules, channels = {}, 3
+    modules, channels, all_cnn = {}, 3, network == 'all_cnn_c'
     for number, name in enumerate(names):
         if name == 'pool':
             size //= 2
@@ -73,15 +73,15 @@ def build(network, torch):
             inputs = channels * size * size
             module, shape, size = torch.nn.Linear(inputs, count), (count, inputs), 1
         else:
-            width = 1 if name in ('conv3_2', 'conv3_3') and network == 'all_cnn_c' else 3
-            pad = 0 if width == 1 or (name == 'conv3_1' and network == 'all_cnn_c') else 1
-            module = torch.nn.Conv2d(channels, count, width, 2 if name in STRIDED and
-                                     network == 'all_cnn_c' else 1, pad)
+            width = 1 if all_cnn and name in ('conv3_2', 'conv3_3') else 3
+            stride = 2 if all_cnn and name in STRIDED else 1
+            pad = 0 if width == 1 or (all_cnn and name == 'conv3_1') else 1
+            module = torch.nn.Conv2d(channels, count, width, stride, pad)
             shape = (count, channels, width, width)
         module.weight.data = torch.tensor(array(network, f'{name}.W', shape))
         module.bias.data = torch.tensor(array(network, f'{name}.b', (count,)))
         modules[name] = module
-        if name != 'fc8':
+        if name != ('conv3_3' if all_cnn else 'fc8'):
             modules[f'rectified {name}'] = torch.nn.ReLU()
         channels = count
     return modules

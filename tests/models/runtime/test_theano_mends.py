@@ -132,3 +132,16 @@ def test_an_assigned_gradient_is_honoured():
 
 def test_rectify_takes_arrays_too():
     np.testing.assert_array_equal(theano_mends.rectify(np.array([-1., 2.])), [0, 2])
+
+
+def test_inlining_does_not_copy_what_is_below():
+    """Each op has two branches above it; with copies the graph doubled with every one."""
+    x = T.vector()
+    one = theano.compile.builders.OpFromGraph([x], [T.tanh(x)], inline=True)
+    total = y = T.vector()
+    for _ in range(30):
+        total = one(total) + one(T.exp(total))
+    nodes = len(theano.function([y], total).maker.fgraph.toposort())
+    assert nodes < 200
+    value = theano.function([y], one(T.sqr(y)))(np.array([0.5], 'float32'))
+    np.testing.assert_allclose(value, np.tanh(0.25), rtol=1e-6)

@@ -25,7 +25,7 @@ def narrow(monkeypatch):
     """Let 'vgg19' be a sixteenth as wide, so that its files are small."""
     wide = models.NETWORKS['vgg19']
     monkeypatch.setitem(models.NETWORKS, 'vgg19',
-                        lambda pool='max', width=1: wide(pool, width / 16))
+                        lambda pool='max', width=1, classes=1000: wide(pool, width / 16, classes))
 
 
 def save(path, arrays):

@@ -8,7 +8,8 @@ import theano.tensor as T
 from lasagne.layers import ConcatLayer, Conv2DLayer, DenseLayer, InputLayer, Pool2DLayer
 
 import models
-from recipes.common.receptive_fields import pixels_of, receptive_field
+from recipes.common.receptive_fields import (Field, gradient_patch_of, patch_of, pixels_of,
+                                             receptive_field)
 
 
 def awkward_network():
@@ -53,3 +54,26 @@ def test_vgg_fields_are_the_known_ones():
 def test_a_dense_layer_sees_everything():
     assert receptive_field(DenseLayer(InputLayer((None, 1, 8, 8)), 3)) is None
     assert receptive_field(models.build('vgg19_quarter', width=1 / 4)['prob']) is None
+
+
+def test_a_patch_is_what_a_unit_sees():
+    picture = np.arange(8 * 10 * 3).reshape(8, 10, 3)
+    fields = (Field(5, 2, -1), Field(3, 1, 0))
+    np.testing.assert_array_equal(patch_of(fields, (1, 4), picture), picture[1:6, 4:7])
+    corner = patch_of(fields, (0, 0), picture, fill=-1)
+    assert corner.shape == (5, 3, 3) and (corner[0] == -1).all()
+    np.testing.assert_array_equal(corner[1:], picture[:4, :3])
+    large = patch_of((Field(20, 2, -3), Field(3, 1, 0)), (0, 9), picture, fill=-1)
+    assert large.shape == (8, 3, 3) and (large[:, 1:] == -1).all()
+    assert patch_of(None, (0, 0), picture) is picture
+    gradient = picture.transpose(2, 0, 1)
+    np.testing.assert_array_equal(gradient_patch_of(fields, (1, 4), gradient),
+                                  gradient[:, 1:6, 4:7])
+
+
+@pytest.mark.parametrize('name, sizes', [('squeezenet', {'conv1': 3, 'pool1': 7, 'fire3/concat': 23,
+                                                         'fire9/concat': 207}),
+                                         ('all_cnn_c', {'conv1_3': 7, 'conv2_3': 19})])
+def test_fields_of_the_other_networks(name, sizes):
+    net = models.build(name, width=1 / 16)
+    assert {layer: receptive_field(net[layer])[0].size for layer in sizes} == sizes

@@ -1,0 +1,46 @@
+"""What the recipes' tests share."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import models
+from recipes.common import command_line, images, projections
+
+
+@pytest.fixture(scope='session')
+def folder_of_photos(tmp_path_factory):
+    """Return a folder with three photos of two shapes, a broken one, and a file that is none."""
+    folder = tmp_path_factory.mktemp('photos')
+    random = np.random.RandomState(0)
+    for name, shape in (('a.png', (40, 60)), ('b.jpg', (40, 60)), ('d.png', (50, 50))):
+        small = random.randint(0, 255, (5, 5, 3), 'uint8')
+        Image.fromarray(small).resize(shape[::-1], Image.BICUBIC).save(folder / name)
+    (folder / 'c.jpg').write_bytes(b'\xff\xd8 no more of it')
+    (folder / 'notes.txt').write_text('no photo')
+    return folder
+
+
+@pytest.fixture
+def error_of(capsys):
+    """Return a function that runs a recipe's main and gives (exit status, its one line)."""
+
+    def run(main, arguments):
+        with pytest.raises(SystemExit) as exit_:
+            command_line.run(lambda: main([str(argument) for argument in arguments]))
+        errors = capsys.readouterr().err
+        assert errors.count('\n') == 1 and 'Traceback' not in errors, errors
+        return exit_.value.code, errors
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def dead_on_black(tmp_path_factory):
+    """Return (path, channel): a black picture, and a channel of conv1_1 whose corner is zero."""
+    path = tmp_path_factory.mktemp('black') / 'black.png'
+    Image.new('RGB', (32, 32)).save(path)
+    net, _, mean_pixel = models.load('vgg19_quarter', deepest='conv1_1')
+    x = images.prepare(images.read(path), mean_pixel)
+    (activations,) = projections.compile_activations(net, ['conv1_1'])(x)
+    return path, int(np.flatnonzero(activations[0, :, 0, 0] == 0)[0])

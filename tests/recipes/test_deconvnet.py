@@ -1,0 +1,118 @@
+"""The deconvnet's figure, its choices of units, its diagnosis, and wrong requests."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from lasagne.layers import Conv2DLayer, InputLayer
+
+from recipes import deconvnet
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, folder_of_photos):
+    """Return the folder of a run on three photos and a broken one."""
+    out = tmp_path_factory.mktemp('runs') / 'short'
+    with pytest.raises(deconvnet.photos.Incomplete, match='1 of 4 photos'):
+        deconvnet.main([str(folder_of_photos), '--layer', 'conv2_2', '--channels', '4', '--top',
+                        '2', '--size', '48', '--out', str(out), '--quiet'])
+    return out
+
+
+def table(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_strongest_channels_are_projected_with_their_best_photos(finished):
+    channels = table(finished / 'channels.csv')
+    best = sorted(channels, key=lambda row: -float(row['mean']))[:4]
+    sheets = sorted(finished.glob('conv2_2_*.npz'))
+    assert {path.stem.split('_')[-1] for path in sheets} == {row['channel'] for row in best}
+    for path in sheets:
+        with np.load(path) as arrays:
+            names = list(arrays)
+            assert len(names) == 4 and names[0].split()[0] == 'patch'
+            for name in names:
+                array = arrays[name]
+                assert array.shape == ((14, 14, 3) if 'patch' in name else (3, 14, 14))
+                assert array.any()
+    assert (finished / 'figure.png').exists() and (finished / 'filters.png').exists()
+    record = json.loads((finished / 'run.json').read_text())
+    assert record['status'] == 'finished' and 'c.jpg' in record['problems'][0]
+
+
+def test_dead_channels_are_reported(finished):
+    for row in table(finished / 'channels.csv'):
+        assert (row['dead'] == '1') == (float(row['peak']) < 1e-4)
+        assert 0 <= float(row['share_active']) <= 1
+
+
+@pytest.mark.parametrize('keep, expected', [('unit', 2), ('channel', 2), ('together', 1)])
+def test_units_channels_or_all_units_at_once(tmp_path, keep, expected):
+    deconvnet.main(['--layer', 'conv2_1', '--unit', '3', '--unit', '4', '--keep', keep,
+                    '--size', '48', '--out', str(tmp_path / 'run'), '--quiet'])
+    sheets = sorted((tmp_path / 'run').glob('conv2_1*.npz'))
+    assert len(sheets) == expected
+    with np.load(sheets[0]) as arrays:
+        projection = arrays['projection astronaut']
+    assert projection.shape == ((3, 10, 10) if keep == 'unit' else (3, 48, 48))
+    touched = (projection != 0).any(axis=0).sum()
+    if keep == 'together':  # the fields of two units, and no more
+        assert 0 < touched <= 200
+    if keep == 'channel':
+        assert touched > 200
+
+
+def test_explicit_and_gradient_draw_the_same(tmp_path):
+    one = ['--layer', 'conv3_1', '--channels', '2', '--size', '48', '--quiet']
+    deconvnet.main([*one, '--out', str(tmp_path / 'gradient')])
+    deconvnet.main([*one, '--explicit', '--out', str(tmp_path / 'explicit')])
+    for path in (tmp_path / 'gradient').glob('conv3_1*.npz'):
+        with np.load(path) as gradient, np.load(tmp_path / 'explicit' / path.name) as explicit:
+            for name in gradient:
+                largest = np.abs(gradient[name]).max()
+                np.testing.assert_allclose(explicit[name], gradient[name], rtol=0,
+                                           atol=1e-5 * largest)
+
+
+def first_layer(kernels, stride):
+    net = {'input': InputLayer((None, 3, None, None), name='input')}
+    net['conv1'] = Conv2DLayer(net['input'], len(kernels), kernels.shape[2], stride=stride,
+                               W=kernels, flip_filters=False, name='conv1')
+    return net
+
+
+def test_filters_that_their_stride_cannot_carry_are_aliased():
+    """A stripe of two pixels a period is lost at stride 2; a smooth blob is not, nor at stride 1
+    anything."""
+    rows, columns = np.mgrid[:8, :8]
+    stripe = np.where(columns % 2, 1.0, -1.0)
+    blob = np.exp(-((rows - 3.5) ** 2 + (columns - 3.5) ** 2) / 8)
+    kernels = np.array([[stripe] * 3, [blob] * 3], 'float32')
+    assert deconvnet.FirstFilters(first_layer(kernels, 2)).aliased().tolist() == [True, False]
+    assert deconvnet.FirstFilters(first_layer(kernels, 1)).aliased().tolist() == [False, False]
+    sentence = deconvnet.FirstFilters(first_layer(kernels, 2)).sentence()
+    assert 'conv1: 1 of 2 filters are aliased by its stride of 2: 0' in sentence
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--layer', 'conv9_1'], ['conv9_1', 'did you mean']),
+    (['--layer', 'fc8'], ['fc8 has no rows and columns']),
+    (['--unit', '64'], ['conv3_4 has the channels 0 to 63', 'no 64']),
+    (['--unit', '0,99,0'], ['32x32 units', '99,0']),
+    (['--layer', 'conv1_1', '--unit', '{dead},0,0', '{black}'], ['is zero in every photo']),
+    (['--keep', 'together'], ['needs units', '--unit']),
+    (['--explicit', '--pool', 'average_exc_pad', '--layer', 'conv2_1'], ['no way down', 'pool1']),
+    (['nowhere'], ['no picture or folder nowhere']),
+])
+def test_wrong_requests_are_one_line_and_status_2(tmp_path, error_of, monkeypatch, arguments,
+                                                  words, dead_on_black):
+    monkeypatch.chdir(tmp_path)
+    black, dead = dead_on_black
+    arguments = [argument.format(dead=dead, black=black) for argument in arguments]
+    status, errors = error_of(deconvnet.main, [*arguments, '--quiet'])
+    assert status == 2
+    for word in words:
+        assert word in errors
