@@ -86,7 +86,8 @@ def load(name, weights=None, pool='max', deepest=None):
     path = files.find(_known_network(name), weights)
     with files.WeightFile(path, name) as file:
         classes = file.classes()
-        net = build(name, pool, deepest, array=file.array, classes=classes and len(classes))
+        net = build(name, pool, deepest, width=file.width(), array=file.array,
+                    classes=classes and len(classes))
         file.name_extra_keys(_layer_names(name))
         if classes is None and next(reversed(net.values())).output_shape[1:] == (1000,):
             classes = [words for _, words in files.imagenet_classes()]

@@ -6,6 +6,9 @@ Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks", sectio
 image, find the one that maximises the class's score minus lambda times its squared norm. With the
 regularisers of Yosinski et al. 2015, "Understanding Neural Networks Through Deep Visualization",
 the images get smoother and say more. The score is taken before the softmax.
+Ours are the size of the steps (the same for every step and class) and the clipping to what a
+picture can hold, of which the first paper says nothing; the toolbox of the second has learning
+rates, and starts from noise (--init noise).
 Without arguments it takes five classes of the embedded network.
 """
 
@@ -21,10 +24,9 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from models.weights import files
 from recipes.common import (classes as class_names, command_line, figures, images, photos, runs)
 
-EMBEDDED_SIZE, SIZE = 64, 224
+EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
 
 # Table 1 of Yosinski et al., as deep-visualization-toolbox has it in
@@ -64,29 +66,25 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
-    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    options.size = photos.size_for(net, options.size, default)
-    count = models.scores(net).output_shape[1]
-    wanted = np.array([class_names.find_class(classes, text, count) for text in options.wanted],
-                      'int32')
-    names = [class_names.class_name(classes, index) for index in wanted]
+    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    wanted, names = wanted_classes(options, net, classes)
     x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)
     parameters = describe(options)
     run.save_record(parameters=parameters, classes=dict(zip(names, wanted.tolist())))
 
-    function = compile_class_score(net)
     history, frames = [], []
     with run.recorded():
+        function = compile_class_score(net)
         try:
             for x, scores, probabilities in climb(function, start, wanted, mean_pixel, options):
                 if len(history) % options.frame_every == 0:
                     frames.append([images.deprocess(one, mean_pixel) for one in x])
                 history.append([*scores, *probabilities])
         finally:
-            pictures = [images.deprocess(one, mean_pixel) for one in x]
-            save(run, names, pictures, frames, history, parameters)
             run.save_arrays('images.npz', {'images': x, 'classes': wanted})
+            pictures = [images.deprocess(one, mean_pixel) for one in x]
+            save(run, names, pictures, frames or [pictures], history, parameters)
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):
             print(f'{name}: score {score:.1f}, probability {probability:.4f}')
@@ -98,12 +96,10 @@ def parse(arguments):
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER', default=CLASSES,
-        help='classes to draw, all at once')
+        help=f'classes to draw, all at once (default: {", ".join(CLASSES)})')
+    parser.add_size_option(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
-    add('--size', type=command_line.pixels,
-        help=f'pixels of the sides (default: what the network fixes, {EMBEDDED_SIZE} for '
-             f'vgg19_quarter, else {SIZE})')
     add('--init', metavar='zero|noise|FILE', default='zero',
         help='where to start: the mean colour, noise around it, or images.npz of an earlier run '
              'with the same classes, to go on from there')
@@ -143,10 +139,19 @@ def parse(arguments):
 
 def describe(options):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = ['model', 'pool', 'wanted', 'size', 'seed', 'rate', *SIMONYAN]
-    return {**{name: getattr(options, name) for name in names},
-            'init': options.init if options.init in ('zero', 'noise') else 'file',
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+    return {**command_line.described(options, f'wanted size seed rate {" ".join(SIMONYAN)}'),
+            'init': options.init if options.init in ('zero', 'noise') else 'file'}
+
+
+def wanted_classes(options, net, classes):
+    """Return (indices as int32, names that differ), each class once."""
+    count = models.scores(net).output_shape[1]
+    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count)
+                                for text in options.wanted))
+    names = [class_names.class_name(classes, index) for index in wanted]
+    names = [name if names.count(name) == 1 else f'{name} {index}'
+             for name, index in zip(names, wanted)]
+    return np.array(wanted, 'int32'), names
 
 
 def starting_images(options, wanted):
@@ -190,8 +195,7 @@ def climb(function, x, wanted, mean_pixel, options):
         gradient = gradient - 2 * options.l2 * x
         size = np.sqrt((gradient ** 2).mean(axis=(1, 2, 3), keepdims=True))
         step = options.rate * gradient / np.maximum(size, 1e-12)
-        last = iteration == options.iterations - 1
-        regularised = x + step if last else regularise(x + step, gradient, iteration, options)
+        regularised = regularise(x + step, gradient, iteration, options)
         x = images.within_pixels(regularised, mean_pixel).astype('float32')
     score, probability, _ = function(x, wanted)
     yield x, score, probability
@@ -209,7 +213,7 @@ def regularise(x, gradient, iteration, options):
     """
     x = x * (1 - options.decay)
     if options.blur and iteration % BLUR_EVERY == 0:
-        x = gaussian_filter(x, (0, 0, options.blur, options.blur), mode='nearest')
+        x = gaussian_filter(x, (0, 0, options.blur, options.blur))
     if options.norm_percentile:
         x = without_smallest(x, np.sqrt((x ** 2).sum(axis=1)), options.norm_percentile)
     if options.contribution_percentile:

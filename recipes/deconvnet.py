@@ -26,11 +26,10 @@ from tqdm import tqdm
 
 import modifiedbackprop
 from models.errors import ArchiveError
-from models.weights import files
 from recipes.common import (command_line, figures, images, maps, photos, projections,
                             receptive_fields, runs)
 
-EMBEDDED_SIZE, SIZE = 128, 224
+EMBEDDED_SIZE = 128
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
 
 
@@ -158,22 +157,24 @@ def main(arguments=None):
         raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
-    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    options.size = photos.size_for(net, options.size, default)
+    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
-    parameters = describe(options)
+    parameters = command_line.described(options, 'layer units channels top keep size explicit')
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
-    look = projections.compile_activations(net, [layer.name])
-    project = (compile_deconvnet(net, layer.name) if options.explicit
-               else projections.compile_projection(net, [layer.name], 'deconvnet'))
     with run.recorded():
+        look = projections.compile_activations(net, [layer.name])
+        project = (compile_deconvnet(net, layer.name) if options.explicit
+                   else projections.compile_projection(net, [layer.name], 'deconvnet'))
         survey = Survey(look, pictures, mean_pixel, layer.name, options)
         run.save_record(problems=pictures.problems)
         filters = FirstFilters(net)
         save_diagnosis(run, survey, filters, parameters)
         units = options.units or [(channel, None) for channel in survey.liveliest(options.channels)]
+        if not units:
+            raise ArchiveError(f'no channel of {layer.name} is above zero in these photos, so '
+                               'there is nothing to project; take another layer or other photos')
         groups = [units] if options.keep == 'together' else [[unit] for unit in units]
         sheets = []
         for group in tqdm(groups, disable=options.quiet, unit='projection'):
@@ -195,8 +196,7 @@ def parse(arguments):
     """Return the options."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
-        help='photos, or folders of them')
+    parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
     add('--layer', default='conv3_4', help='convolution or pooling to look into')
@@ -208,10 +208,8 @@ def parse(arguments):
         help='how many, where no unit is named')
     add('--top', type=command_line.positive_integer, default=9, help='photos a channel')
     add('--keep', choices=('unit', 'channel', 'together'), default='unit',
-        help='project one unit at a time, its whole channel, or all units at once')
-    add('--size', type=command_line.pixels,
-        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
-             f'vgg19_quarter, else {SIZE})')
+        help='project one unit at a time, its whole channel, or all units at once (then the photos '
+             'are those of the first unit)')
     add('--explicit', action='store_true',
         help='unpool, rectify and transpose step by step, rather than as a gradient')
     add('--batch', type=command_line.positive_integer, default=16, help='pictures at once')
@@ -219,13 +217,6 @@ def parse(arguments):
     if options.keep == 'together' and not options.units:
         parser.error('--keep together needs units; name them with --unit')
     return options
-
-
-def describe(options):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = 'model pool layer units channels top keep size explicit'
-    return {**{name: getattr(options, name) for name in names.split()},
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
 
 
 class Survey:
@@ -307,8 +298,8 @@ class Survey:
 class FirstFilters:
     """The filters of a network's first convolution and what is wrong with them.
 
-    Zeiler & Fergus 2014, section 4.1: too large a stride gives aliased channels, and a few filters
-    dominate unless their size is limited.
+    Zeiler & Fergus 2014: too large a stride gives aliased channels (section 4.1), and a few filters
+    dominate unless their size is limited in training (section 3.1).
 
     Attributes:
         kernels: (filters, 3, rows, columns), BGR, as they lie on the picture.

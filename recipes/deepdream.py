@@ -19,11 +19,11 @@ from scipy.ndimage import zoom
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from models.weights import files
 from recipes.common import (classes as class_names, command_line, figures, images, photos,
                             projections, runs)
 
 SIZE = 256
+LAYER = 'conv4_4'
 SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer
 KINDS_SHOWN = 6
 
@@ -71,7 +71,7 @@ def main(arguments=None):
     parameters = describe(options, photo)
     run.save_record(parameters=parameters, photo=str(options.photo))
 
-    values = []
+    values, shape = [], x.shape
     bar = tqdm(total=options.frames * options.octaves * options.iterations, unit='step',
                disable=options.quiet)
     random = np.random.RandomState(options.seed)
@@ -87,14 +87,15 @@ def main(arguments=None):
                     run.save_picture(f'frame_{number:04d}.png', images.deprocess(x, mean_pixel),
                                      {**parameters, 'frame': number})
         finally:
+            x = fitted(x, shape)  # an interrupted octave may be smaller
             result = images.deprocess(x, mean_pixel)
             run.save_picture('result.png', result, parameters)
             run.save_arrays('result.npz', {'image': x, 'mean_pixel': mean_pixel})
             run.save_table('objective.csv', ['frame', 'octave', 'step', 'objective'], values)
-    with run.writing('figure.png') as path:
-        figures.save_grid(path, [photo, result], ['photo', title_of(options)], columns=2)
-    answer = Excited(options, photo, result)
-    answer.save(run)
+        with run.writing('figure.png') as path:
+            figures.save_grid(path, [photo, result], ['photo', title_of(options)], columns=2)
+        answer = Excited(options, photo, result)
+        answer.save(run)
     if not options.quiet:
         print(answer.sentences())
         print(run.folder / 'result.png')
@@ -104,10 +105,11 @@ def parse(arguments):
     """Return the options."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('photo', nargs='?', default=str(images.bundled_photo()), help='where to start')
+    add('photo', nargs='?', default=images.bundled_photo(),
+        help="where to start (default: NASA's portrait of an astronaut)")
     parser.add_run_options()
     parser.add_network_options()
-    add('--layer', default='conv4_4', help='whose activations to maximise')
+    add('--layer', help=f'whose activations to maximise (default: {LAYER})')
     add('--channel', type=int, help='maximise one channel of the layer only')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='maximise the score of a class; "random" takes another one at each step, as the '
@@ -127,8 +129,12 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if sum(choice is not None for choice in (options.channel, options.wanted, options.guide)) > 1:
         parser.error('--channel, --class and --guide are three ways to dream; choose one')
-    if options.octave_scale <= 1:
-        parser.error('argument --octave-scale: must be above 1')
+    if options.wanted is not None and options.layer is not None:
+        parser.error('--class maximises the scores, not --layer; choose one')
+    if options.wanted is None and options.layer is None:
+        options.layer = LAYER
+    if not 1 < options.octave_scale <= 10:
+        parser.error('argument --octave-scale: must be above 1 and up to 10')
     if options.zoom >= 0.5:
         parser.error('argument --zoom: must be below 0.5')
     if options.jitter < 0:
@@ -142,12 +148,10 @@ def parse(arguments):
 
 def describe(options, photo):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = ('model pool layer channel wanted size octaves octave_scale iterations step jitter '
-             'seed frames zoom')
-    return {**{name: getattr(options, name) for name in names.split()},
+    names = 'layer channel wanted size octaves octave_scale iterations step jitter seed frames zoom'
+    return {**command_line.described(options, names),
             'guide': options.guide and runs.pixel_hash(images.read(options.guide)),
-            'photo_pixels': runs.pixel_hash(photo),
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+            'photo_pixels': runs.pixel_hash(photo)}
 
 
 def load_network(options):
@@ -156,7 +160,7 @@ def load_network(options):
     Raises:
         ArchiveError: a dense layer fixes the size of the pictures, so that there are no octaves.
     """
-    deepest = None if options.wanted else options.layer
+    deepest = options.layer  # None where a class is wanted
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
     if net['input'].shape[2] is not None:
         raise ArchiveError(f'the dense layers of {options.model} fix the size of its input, so it '
@@ -166,7 +170,7 @@ def load_network(options):
 
 def objective(options, net, classes, guide, mean_pixel):
     """Return the function to ascend: (image, random generator) -> (value, gradient)."""
-    if options.wanted:
+    if options.wanted is not None:
         return class_objective(options, net, classes)
     layer = projections.known_layer(net, options.layer)
     if len(net[layer].output_shape) != 4:
@@ -253,7 +257,7 @@ def enlarged(x, share):
 
 def title_of(options):
     """Return in words what was dreamt of."""
-    if options.wanted:
+    if options.wanted is not None:
         return f'class {options.wanted}'
     channel = '' if options.channel is None else f', channel {options.channel}'
     return options.layer + channel + (' guided' if options.guide else '')
@@ -272,9 +276,9 @@ class Excited:
             net, self.classes, mean_pixel = models.load(options.model, options.weights,
                                                         options.pool)
             scores = models.scores(net)
-        except ArchiveError:  # a stack of convolutions only
+        except ArchiveError:  # the same file gave the layers below: what lacks is a classifier
             return
-        size = photos.size_for(net, None, options.size)
+        size = net['input'].shape[2] or options.size
         look = projections.compile_activations(net, [scores.name, 'prob'])
         seen = [look(images.prepare(photos.fit(rgb, net, size), mean_pixel))
                 for rgb in (photo, result)]

@@ -12,6 +12,7 @@ Without arguments it takes the bundled photo and the embedded network.
 
 import html
 from collections import namedtuple
+from urllib.parse import quote
 
 import models
 import numpy as np
@@ -19,11 +20,10 @@ from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from models.weights import files
 from recipes.common import (command_line, figures, images, maps, photos, projections,
                             receptive_fields, runs)
 
-EMBEDDED_SIZE, SIZE = 128, 224
+EMBEDDED_SIZE = 128
 STYLE = """body { font-family: sans-serif; margin: 2em; } nav a { margin-right: 0.6em; }
 img { max-width: 100%; } figure { margin: 0 0 2em; } figcaption { color: #555; }"""
 
@@ -36,18 +36,17 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     net, layers, mean_pixel = load_network(options)
-    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    options.size = photos.size_for(net, options.size, default)
+    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
     parameters = describe(options, layers)
     run = runs.Run('layer_features', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
-    look = projections.compile_activations(net, layers)
-    project = projections.compile_projection(net, layers, options.method)
     pages = []
     bar = tqdm(total=len(pictures.paths) * len(layers), unit='layer', disable=options.quiet)
     with run.recorded(), bar:
+        look = projections.compile_activations(net, layers)
+        project = projections.compile_projection(net, layers, options.method)
         try:
             for ((path, rgb),) in pictures.batches():
                 image = images.prepare(rgb, mean_pixel)
@@ -68,26 +67,25 @@ def parse(arguments):
     """Return the options."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
-        help='photos, or folders of them')
+    parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
-    add('--layers', type=lambda text: text.split(','), metavar='LAYER,...',
+    add('--layers', type=layer_names, metavar='LAYER,...',
         help='layers to visit (default: every convolution)')
     add('--channels', type=command_line.positive_integer, default=8, help='of each layer')
     add('--method', choices=projections.METHODS, default='guided')
-    add('--size', type=command_line.pixels,
-        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
-             f'vgg19_quarter, else {SIZE})')
     add('--batch', type=command_line.positive_integer, default=16, help='gradients at once')
     return parser.parse_args(arguments)
 
 
+def layer_names(text):
+    """Return the names in 'conv1_1,conv2_1', each once, for argparse."""
+    return list(dict.fromkeys(name.strip() for name in text.split(',')))
+
+
 def describe(options, layers):
     """Return every parameter that decides the pixels, for run.json."""
-    return {'model': options.model, 'pool': options.pool, 'layers': layers,
-            'channels': options.channels, 'method': options.method, 'size': options.size,
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+    return {**command_line.described(options, 'channels method size'), 'layers': layers}
 
 
 def load_network(options):
@@ -187,7 +185,7 @@ def save_index(run, pages, options):
         parts.append(f'<h2 id="{html.escape(layer)}">{html.escape(layer)}</h2>')
         for photo, _, sheet, seen, captions in (page for page in pages if page[1] == layer):
             picture = ('<p>Every channel is zero on this photo.</p>' if sheet is None else
-                       f'<img loading="lazy" src="{html.escape(sheet)}.png" '
+                       f'<img loading="lazy" src="{quote(sheet)}.png" '
                        f'alt="{html.escape(layer)} on {html.escape(photo)}">')
             parts.append(f'<figure>{picture}<figcaption>{html.escape(photo)}; receptive field '
                          f'{seen}. Channels: {"; ".join(captions)}</figcaption></figure>')

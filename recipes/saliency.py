@@ -16,17 +16,19 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models.weights import files
-from recipes.common import (classes as class_names, command_line, figures, images, maps, photos,
+from models.errors import ArchiveError
+from recipes.common import (classes as class_names, command_line, figures, maps, photos,
                             projections, runs)
 
-EMBEDDED_SIZE, SIZE = 96, 224  # the embedded network was trained at 64 pixels
+EMBEDDED_SIZE = 96             # it was trained at 64 pixels
 CROP = 7 / 8                   # of the picture's sides: 224 of 256, as networks of 2014 were tested
 TITLES = {'gradient': 'gradient', 'guided': 'guided backprop', 'deconvnet': 'deconvnet'}
 
 
 def compile_saliency_function(net):
     """Compile the article's function: each picture's gradient of its largest score.
+
+    The recipe below asks for any class or unit with `recipes.common.projections` instead.
 
     Args:
         net: ordered dict of layers that ends in a softmax; the score is taken before it. Inside
@@ -56,48 +58,64 @@ def main(arguments=None):
     if options.unit:
         projections.known_channel(net, layer, options.unit[0])
     wanted = wanted_class(options, net, classes)
-    parameters = describe(options)
+    parameters = command_line.described(
+        options, 'methods wanted layer unit size crops smooth noise seed white batch')
     run = runs.Run('saliency', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
-    look = projections.compile_activations(net, [layer])
-    project = {method: projections.compile_projection(net, [layer], method)
-               for method in options.methods}
-    random = np.random.RandomState(options.seed)
     found = []
     with run.recorded(), tqdm(total=len(pictures.paths), disable=options.quiet,
                               unit='photo') as bar:
-        for batch in pictures.batches():
-            x = photos.stack([rgb for _, rgb in batch], mean_pixel)
-            parts, places = cut(x, options.crops)
-            (activations,) = look(parts)
-            seed, seen = choose(options, activations, wanted, classes, len(batch))
-            saliency = {method: average(project[method], parts, places, seed, x.shape, options,
-                                        random) for method in options.methods}
-            for index, (path, rgb) in enumerate(batch):
-                bar.update()
-                if seen[index].get('activation') == 0:
-                    pictures.problems.append(f'{path}: {title_of(seen[index])} is zero in it, so '
-                                             'nothing leads back; take another unit')
-                    continue
-                gradients = {method: value[index] for method, value in saliency.items()}
-                save(run, pictures.names[path], rgb, gradients, seen[index], options, parameters)
-                found.append({'photo': pictures.names[path], **seen[index]})
-                run.save_record(seen=found)
-                if not options.quiet:
-                    tqdm.write(f'{path.name}: {title_of(seen[index])}')
+        for path, rgb, gradients, seen in compute_maps(net, layer, pictures, mean_pixel, wanted,
+                                                       classes, options):
+            save(run, pictures.names[path], rgb, gradients, seen, options, parameters)
+            found.append({'photo': pictures.names[path], **seen})
+            run.save_record(seen=found)
+            bar.update()
+            if not options.quiet:
+                tqdm.write(f'{path.name}: {title_of(seen)}')
         run.save_record(problems=pictures.problems)
     if not options.quiet:
         print(run.folder)
     pictures.finish()
 
 
+def compute_maps(net, layer, pictures, mean_pixel, wanted, classes, options):
+    """Yield (path, RGB photo, {method: gradient (3, rows, columns)}, what was seen) of each photo.
+
+    Args:
+        layer: name of the one to go back from.
+        wanted: index of a class, or None.
+    """
+    look = projections.compile_activations(net, [layer])
+    project = {method: projections.compile_projection(net, [layer], method)
+               for method in options.methods}
+    random = np.random.RandomState(options.seed)
+    for batch in pictures.batches():
+        x = photos.stack([rgb for _, rgb in batch], mean_pixel)
+        parts, places = cut(x, options.crops)
+        (activations,) = look(parts)
+        try:
+            seed, seen = choose(options, activations, wanted, classes, len(batch))
+        except ArchiveError as problem:  # photos of another shape may have the unit
+            pictures.problems += [f'{path}: {problem}' for path, _ in batch]
+            continue
+        saliency = {method: average(project[method], parts, places, seed, x.shape, options, random)
+                    for method in options.methods}
+        for index, (path, rgb) in enumerate(batch):
+            if seen[index].get('activation') == 0:
+                pictures.problems.append(f'{path}: {title_of(seen[index])} is zero in it, so '
+                                         'nothing leads back; take another unit')
+                continue
+            yield (path, rgb, {method: value[index] for method, value in saliency.items()},
+                   seen[index])
+
+
 def parse(arguments):
     """Return the options."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('photos', nargs='*', metavar='PHOTO|FOLDER', default=[str(images.bundled_photo())],
-        help='photos, or folders of them')
+    parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
     add('--method', choices=(*projections.METHODS, 'all'), default='guided')
@@ -106,9 +124,6 @@ def parse(arguments):
     add('--layer', help='look for a unit of this layer instead of a class')
     add('--unit', type=command_line.unit, metavar='CHANNEL[,ROW,COLUMN]',
         help="with --layer: the unit, or a channel's strongest")
-    add('--size', type=command_line.pixels,
-        help=f'pixels of the shorter side (default: what the network fixes, {EMBEDDED_SIZE} for '
-             f'vgg19_quarter, else {SIZE})')
     add('--crops', type=int, choices=(1, 10), default=1,
         help='average over the four corners, the middle and their mirror images, as the paper')
     add('--smooth', type=command_line.positive_integer, default=1, metavar='N',
@@ -135,15 +150,7 @@ def picture_size(options, net):
     fixed = net['input'].shape[2]
     if fixed is not None and options.crops > 1 and options.size is None:
         return round(fixed / CROP)
-    default = EMBEDDED_SIZE if options.model == 'vgg19_quarter' else SIZE
-    return photos.size_for(net, options.size, default)
-
-
-def describe(options):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = 'model pool methods wanted layer unit size crops smooth noise seed white batch'
-    return {**{name: getattr(options, name) for name in names.split()},
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+    return photos.size_for(net, options, EMBEDDED_SIZE)
 
 
 def wanted_class(options, net, classes):

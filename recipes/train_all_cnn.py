@@ -11,6 +11,7 @@ uint8 (count, rows, columns, 3), `labels`, and if you have them `names` and `spl
 """
 
 import io
+import json
 import zipfile
 from collections import namedtuple
 from pathlib import Path
@@ -25,7 +26,8 @@ from theano.sandbox.rng_mrg import MRG_RandomStream
 from tqdm import tqdm
 
 from models import all_cnn
-from models.errors import ArchiveError
+from models.errors import ArchiveError, Incomplete
+from models.weights import files
 from recipes.common import command_line, images, photos, runs
 
 SCALE = 64  # inputs are divided by it in training; in the weight file the first kernel is instead
@@ -34,8 +36,9 @@ INPUT_DROPOUT, DROPOUT = 0.2, 0.5
 DROPS = (200 / 350, 250 / 350, 300 / 350)  # of the epochs, where the rate falls to a tenth
 SHIFT = 5                                  # pixels, by which --augment shifts pictures at most
 
-# Pictures: RGB uint8 (count, size, size, 3); labels: (count,); names: of the classes.
-Data = namedtuple('Data', 'train_pictures train_labels test_pictures test_labels names')
+# Pictures: RGB uint8 (count, size, size, 3); labels: (count,); names: of the classes; problems:
+# what could not be read, one line each.
+Data = namedtuple('Data', 'train_pictures train_labels test_pictures test_labels names problems')
 
 
 def main(arguments=None):
@@ -46,18 +49,22 @@ def main(arguments=None):
     net = models.build(options.model, width=options.width, seed=options.seed,
                        classes=len(data.names))
     training = Training(net, mean_pixel)
-    first, history = training.resume(options.resume) if options.resume else (0, [])
+    parameters = describe(options, data)
+    history = training.resume(options.resume, parameters) if options.resume else []
     run = runs.Run('train_all_cnn', options.out, options.force)
-    run.save_record(parameters=describe(options, data), data=str(options.data),
+    run.save_record(parameters=parameters, data=str(options.data), problems=data.problems,
+                    resumed=options.resume and files.sha256(options.resume),
                     published_error=all_cnn.PUBLISHED_ERRORS[options.model])
     with run.recorded():
-        for epoch in range(first, options.epochs):
+        for epoch in range(len(history), options.epochs):
             history.append(training.epoch(epoch, data, options))
-            save(run, training, data.names, mean_pixel, history)
+            save(run, training, mean_pixel, parameters, history)
             if not options.quiet:
                 tqdm.write(sentence(history[-1]))
     if not options.quiet:
         print(run.folder / 'weights.npz')
+    if data.problems:
+        raise Incomplete(f'{len(data.problems)} pictures were left out: {"; ".join(data.problems)}')
 
 
 def parse(arguments):
@@ -84,7 +91,8 @@ def describe(options, data):
     """Return every parameter that decides the weights, for run.json."""
     names = 'model size width epochs batch rate augment seed'
     return {**{name: getattr(options, name) for name in names.split()}, 'classes': data.names,
-            'train': len(data.train_labels), 'test': len(data.test_labels)}
+            'train': len(data.train_labels), 'test': len(data.test_labels),
+            'pixels': runs.pixel_hash(data.train_pictures)}
 
 
 class Training:
@@ -185,40 +193,50 @@ class Training:
                 **{f'velocity {velocity.name}': velocity.get_value()
                    for velocity in self.velocities}}
 
-    def resume(self, path):
-        """Take parameters and velocities from a checkpoint.
+    def resume(self, path, parameters):
+        """Take up a checkpoint, so that going on gives the same bytes as no break would have.
+
+        Args:
+            path: of the checkpoint.
+            parameters: of this run; those of the earlier run must be the same.
 
         Returns:
-            (epochs done, list of their results).
+            List of the results of the epochs that are done.
 
         Raises:
-            ArchiveError: it is no checkpoint, or one of another network.
+            ArchiveError: it is no checkpoint, one of a run with other options or photos, or of a
+                run that was finished.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            history = [dict(zip(HISTORY, row)) for row in arrays['history'].tolist()]
+            earlier = json.loads(str(arrays['parameters']))
+            other = [name for name, value in json.loads(json.dumps(parameters)).items()
+                     if earlier[name] != value]
+            if other:
+                told = ', '.join(f'{name} {earlier[name]}' for name in other)
+                raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
             for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
                 for variable in variables:
-                    value = arrays[prefix + variable.name]
-                    if value.shape != variable.get_value(borrow=True).shape:
-                        raise ArchiveError(f'{path} is of another network: {variable.name} is '
-                                           f'{value.shape}; give the same --model and --width')
-                    variable.set_value(value)
+                    variable.set_value(arrays[prefix + variable.name])
+            history = [dict(zip(HISTORY, row)) for row in arrays['history'].tolist()]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-            raise ArchiveError(f'{path} is no checkpoint of this network; give checkpoint.npz of '
-                               'an earlier run with the same --model') from problem
+            raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
+                               'run') from problem
+        if len(history) == parameters['epochs']:
+            raise ArchiveError(f'{path} is of a run that is finished; its weights.npz lies beside '
+                               'it')
         for row in history:
             row['epoch'] = int(row['epoch'])
             row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
-        return len(history), history
+        return history
 
 
 HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')
 
 
 def augmented(pictures, random):
-    """Return pictures (count, rows, columns, 3), some mirrored, each shifted; zeros come in."""
+    """Return pictures (count, rows, columns, 3), some mirrored, each shifted; edges mirror in."""
     padded = np.pad(pictures, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode='reflect')
     rows, columns = pictures.shape[1:3]
     result = np.empty_like(pictures)
@@ -230,12 +248,14 @@ def augmented(pictures, random):
     return result
 
 
-def save(run, training, names, mean_pixel, history):
+def save(run, training, mean_pixel, parameters, history):
     """Save weights for the archive, a checkpoint and the table of epochs."""
     run.save_arrays('weights.npz', {**training.weights(), 'mean_pixel': mean_pixel,
-                                    'classes': np.array(names)})
+                                    'classes': np.array(parameters['classes']),
+                                    'width': parameters['width']})
     rows = [[row[key] for key in HISTORY] for row in history]
-    run.save_arrays('checkpoint.npz', {**training.state(), 'history': np.array(rows, 'float64')})
+    run.save_arrays('checkpoint.npz', {**training.state(), 'history': np.array(rows, 'float64'),
+                                       'parameters': json.dumps(parameters)})
     run.save_table('epochs.csv', HISTORY, rows)
 
 
@@ -261,20 +281,24 @@ def read_data(path, size):
 
 def read_folder(path, size):
     """Return the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
-    train, test = path / 'train', path / 'test'
-    if not train.is_dir():
-        train, test = path, None
-    names = sorted(folder.name for folder in train.iterdir() if folder.is_dir())
-    parts = []
-    for place in (train, test):
+    places = [path / 'train', path / 'test'] if (path / 'train').is_dir() else [path]
+    names = sorted({folder.name for place in places if place.is_dir()
+                    for folder in place.iterdir()
+                    if folder.is_dir() and not folder.name.startswith('.')})
+    parts, problems = [], []
+    for place in (places[0], places[1] if len(places) > 1 else None):
         pictures, labels = [], []
         for label, name in enumerate(names):
-            if place is not None and (place / name).is_dir():
-                found = [square(images.read(file), size) for file in photos.find([place / name])]
-                pictures += found
-                labels += [label] * len(found)
+            if place is None or not (place / name).is_dir():
+                continue
+            for file in photos.find([place / name]):
+                try:
+                    pictures.append(square(images.read(file), size))
+                    labels.append(label)
+                except ArchiveError as problem:
+                    problems.append(str(problem))
         parts += [as_array(pictures, size), np.array(labels, 'int32')]
-    return Data(*parts, names)
+    return Data(*parts, names, problems)
 
 
 def read_npz(path, size):
@@ -290,6 +314,13 @@ def read_npz(path, size):
             pictures = [np.array(Image.open(io.BytesIO(arrays['jpeg_bytes'][start:end].tobytes()))
                                  .convert('RGB')) for start, end in zip(ends, ends[1:])]
         names = [str(name) for name in arrays.get('names', range(labels.max() + 1))]
+        split = np.asarray(arrays.get('split', np.full(len(labels), 'train')))
+        for picture in pictures:
+            if picture.dtype != 'uint8' or picture.ndim != 3 or picture.shape[2] != 3:
+                raise ValueError(f'a picture is {picture.dtype} {picture.shape}, not uint8 (rows, '
+                                 'columns, 3)')
+        if split.shape != labels.shape:
+            raise ValueError(f'{len(labels)} labels and a split of {split.shape}')
         if len(pictures) != len(labels) or not 0 <= labels.min() <= labels.max() < len(names):
             raise ValueError(f'{len(pictures)} pictures, {len(labels)} labels from {labels.min()} '
                              f'to {labels.max()}, {len(names)} names')
@@ -298,10 +329,10 @@ def read_npz(path, size):
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
         raise ArchiveError(f'{path} is no .npz file of labelled pictures ({problem}); it must '
                            'hold images (count, rows, columns, 3) and labels') from problem
-    training = arrays.get('split', np.full(len(labels), 'train')) == 'train'
+    training = split == 'train'
     pictures = as_array([square(picture, size) for picture in pictures], size)
     return Data(pictures[training], labels[training], pictures[~training], labels[~training],
-                names)
+                names, [])
 
 
 def square(rgb, size):

@@ -19,7 +19,7 @@ from models.weights import torchvision
 EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
-DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids'}
+DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width'}
 
 log = logging.getLogger('archive')
 
@@ -138,6 +138,10 @@ class WeightFile:
             raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.shape}; it must be three '
                                'numbers, blue, green and red')
         return mean_pixel.astype('float32').ravel()
+
+    def width(self):
+        """Return the factor on the number of filters that the network was built with; 1 if none."""
+        return float(self._read_numbers('width')) if 'width' in self.arrays.files else 1
 
     def classes(self):
         """Return the names of the classes in the order of the outputs, or None."""

@@ -6,6 +6,8 @@ import sys
 
 import models
 from models.errors import ArchiveError, Incomplete
+from models.vgg import POOLINGS
+from models.weights import files
 from recipes.common import images
 
 
@@ -13,7 +15,8 @@ class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Adds each option's default to its help, where it has one."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        told = action.default in (None, False) or '(default' in action.help
+        return action.help if told else super()._get_help_string(action)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -38,8 +41,21 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument('--model', default='vgg19_quarter',
                           help=f'one of {", ".join(models.NETWORKS)}')
         self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
-        self.add_argument('--pool', default=pool,
-                          help='max, average_exc_pad or average_inc_pad')
+        self.add_argument('--pool', choices=POOLINGS, default=pool, help='kind of pooling')
+
+    def add_photo_options(self, embedded):
+        """Add photos and their size; `embedded` is the size for the embedded network."""
+        self.add_argument('photos', nargs='*', metavar='PHOTO|FOLDER',
+                          default=[images.bundled_photo()],
+                          help="photos, or folders of them (default: NASA's portrait of an "
+                               'astronaut)')
+        self.add_size_option(embedded)
+
+    def add_size_option(self, embedded):
+        """Add the pictures' size; `embedded` is the one for the embedded network."""
+        self.add_argument('--size', type=pixels,
+                          help=f'pixels of the shorter side (default: what the network fixes, or '
+                               f'was trained at; {embedded} for vgg19_quarter)')
 
 
 def run(main):
@@ -66,6 +82,17 @@ def run(main):
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def described(options, names):
+    """Return options by name, and the hash of the weights, for run.json and inside pictures.
+
+    Args:
+        options: of a command line with a network.
+        names: separated by spaces; model and pool are there anyway.
+    """
+    return {**{name: getattr(options, name) for name in ('model', 'pool', *names.split())},
+            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
 
 
 def positive_integer(text):

@@ -5,7 +5,7 @@ A gradient has the layout of a network's input, (3, rows, columns) in BGR, in sc
 
 import numpy as np
 from matplotlib import colormaps
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 from skimage.segmentation import random_walker
 
 # The notebook scales each panel by its largest pixel, and a single one leaves the rest black.
@@ -55,14 +55,17 @@ def object_mask(rgb, gradient):
     Simonyan et al. 2014, section 3.2: what is above the 95 % quantile of the magnitude is the
     object, what is below the 30 % quantile is background, and the colours decide about the rest:
     there by GraphCut, here by scikit-image's random walker (Grady 2006). The magnitude is smoothed
-    before, by 2 % of the shorter side: single pixels of a saliency map jump to and fro.
+    before, by 2 % of the shorter side: single pixels of a saliency map jump to and fro. Of what is
+    found, the largest connected part is the object.
     """
     strength = gaussian_filter(magnitude(gradient), SMOOTHING * min(rgb.shape[:2]))
     low, high = np.percentile(strength, (BACKGROUND, FOREGROUND))
     labels = np.where(strength > high, 1, np.where(strength <= low, 2, 0))
     if high <= low:  # hardly a pixel counts: nothing to spread
         return strength > low
-    return random_walker(rgb / 255, labels, beta=300, mode='bf', channel_axis=-1) == 1
+    found = random_walker(rgb / 255, labels, beta=300, mode='bf', channel_axis=-1) == 1
+    parts, _ = label(found)
+    return parts == np.bincount(parts[found]).argmax()
 
 
 def masked(rgb, mask):

@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from models import all_cnn
 from models.errors import ArchiveError, Incomplete
 from recipes.common import images
 
+SIZE = 224  # pixels that networks were trained at
+SIZES = {name: 32 for name in all_cnn.PUBLISHED_ERRORS}
+
 
 def find(paths):
-    """Return the pictures that files and folders name: every picture in a folder, by name.
+    """Return the pictures that files and folders name, each once: in a folder every one, by name.
 
     Raises:
         ArchiveError: there is no such file or folder, or a folder without a picture.
@@ -28,7 +32,7 @@ def find(paths):
             found.append(path)
         else:
             raise ArchiveError(f'there is no picture or folder {path}')
-    return found
+    return list(dict.fromkeys(found))  # one that is named twice is shown once
 
 
 class Photos:
@@ -113,12 +117,19 @@ def fit(rgb, net, size, square=False):
     return images.resize(rgb, size)
 
 
-def size_for(net, wanted, default):
-    """Return the size of pictures for a network: as wanted, else fixed by it, else the default.
+def size_for(net, options, embedded):
+    """Return the size of pictures: as wanted, else fixed by the network, else by its training.
+
+    Args:
+        net: ordered dict of layers.
+        options: with model, and size, or None there.
+        embedded: pixels for the embedded network.
 
     Raises:
         ArchiveError: the network fixes another.
     """
+    wanted, default = options.size, SIZES.get(options.model, SIZE)
+    default = embedded if options.model == 'vgg19_quarter' else default
     fixed = net['input'].shape[2]
     if None not in (wanted, fixed) and wanted != fixed:
         raise ArchiveError(f'a dense layer of this network fixes the size at {fixed} pixels; '

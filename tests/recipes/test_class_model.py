@@ -41,6 +41,45 @@ def test_scores_rise_and_the_gif_shows_it(finished):
     assert json.loads((finished / 'run.json').read_text())['status'] == 'finished'
 
 
+def test_classes_of_one_name_have_pictures_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(class_model.class_names, 'class_name', lambda classes, index: 'crane')
+    class_model.main(['--class', '3', '5', '3', '--iterations', '1', '--size', '32', '--out',
+                      str(tmp_path / 'run'), '--quiet'])
+    assert sorted(path.stem for path in (tmp_path / 'run').glob('crane*.png')) == [
+        'crane_3', 'crane_5']
+
+
+@pytest.mark.parametrize('steps', [0, 2])
+def test_a_stop_keeps_the_images_and_is_recorded(tmp_path, monkeypatch, steps):
+    original = class_model.compile_class_score
+
+    def interrupting(net):
+        function, calls = original(net), []
+
+        def compute(*arguments):
+            calls.append(1)
+            if len(calls) > steps:
+                raise KeyboardInterrupt
+            return function(*arguments)
+        return compute
+
+    monkeypatch.setattr(class_model, 'compile_class_score', interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        class_model.main(['--class', '3', '--size', '32', '--out', str(tmp_path / 'run'),
+                          '--quiet'])
+    with np.load(tmp_path / 'run' / 'images.npz') as arrays:
+        assert arrays['images'].any() == (steps > 0)
+    assert json.loads((tmp_path / 'run' / 'run.json').read_text())['status'] == 'interrupted'
+
+
+def test_the_last_image_is_regularised(tmp_path):
+    class_model.main(['--class', '3', '--deepvis', '1', '--iterations', '3', '--size', '32',
+                      '--out', str(tmp_path / 'run'), '--quiet'])
+    with np.load(tmp_path / 'run' / 'images.npz') as arrays:
+        empty = ~arrays['images'].any(axis=1)
+    assert abs(empty.mean() - 0.5) < 0.02
+
+
 def test_a_run_can_go_on(finished, tmp_path):
     class_model.main(['--iterations', '1', '--init', str(finished / 'images.npz'), '--out',
                       str(tmp_path / 'run'), '--quiet'])

@@ -44,9 +44,28 @@ def test_the_strongest_channels_are_projected_with_their_best_photos(finished):
 
 
 def test_dead_channels_are_reported(finished):
+    survey = object.__new__(deconvnet.Survey)
+    survey.layer, survey.paths, survey.positions = 'conv1_1', ['a', 'b'], 10
+    survey.sums = np.array([20.0, 0, 10.0, 1e-3])
+    survey.peaks = np.array([5.0, 0, 3.0, 2e-4])  # the layer's mean is 0.75
+    assert survey.dead().tolist() == [False, True, False, True]
+    assert '2 of 4 channels are dead on these 2 photos: 1, 3' in survey.sentence()
     for row in table(finished / 'channels.csv'):
-        assert (row['dead'] == '1') == (float(row['peak']) < 1e-4)
-        assert 0 <= float(row['share_active']) <= 1
+        assert row['dead'] == '0' and 0 < float(row['share_active']) <= 1
+
+
+def test_a_layer_that_never_fires_is_told(tmp_path, error_of, monkeypatch):
+    original = deconvnet.models.load
+
+    def dead(*arguments):
+        net, classes, mean_pixel = original(*arguments)
+        net['conv1_1'].b.set_value(net['conv1_1'].b.get_value() - 1e6)
+        return net, classes, mean_pixel
+
+    monkeypatch.setattr(deconvnet.models, 'load', dead)
+    status, errors = error_of(deconvnet.main, ['--layer', 'conv1_1', '--quiet', '--out',
+                                               tmp_path / 'run'])
+    assert status == 2 and 'no channel of conv1_1 is above zero' in errors
 
 
 @pytest.mark.parametrize('keep, expected', [('unit', 2), ('channel', 2), ('together', 1)])

@@ -11,7 +11,8 @@ import models
 from recipes import deepdream
 from recipes.common import images, projections
 
-SMALL = ['--size', '64', '--octaves', '2', '--layer', 'conv3_2', '--quiet']
+SMALL = ['--size', '64', '--octaves', '2', '--quiet']
+LAYER = ['--layer', 'conv3_2']
 
 
 def values_of(folder):
@@ -24,8 +25,9 @@ def values_of(folder):
     return found
 
 
-@pytest.mark.parametrize('target', [[], ['--channel', '5'], ['--class', 'goldfish'],
-                                    ['--guide', str(images.PAINTING)]],
+@pytest.mark.parametrize('target', [LAYER, [*LAYER, '--channel', '5'],
+                                    ['--class', 'goldfish'],
+                                    [*LAYER, '--guide', str(images.PAINTING)]],
                          ids=['layer', 'channel', 'class', 'guide'])
 def test_without_jitter_each_octave_ends_above_its_start(tmp_path, target):
     deepdream.main([*SMALL, '--jitter', '0', '--iterations', '6', *target, '--out',
@@ -86,7 +88,7 @@ def test_octaves_grow_to_the_photo_and_details_go_on():
         seen.append(image.copy())
         return 0, np.ones_like(image)
 
-    for image, octave, _, _ in deepdream.dream(ascend, x, np.full(3, 128), options, None or
+    for image, octave, _, _ in deepdream.dream(ascend, x, np.full(3, 128), options,
                                                np.random.RandomState(0)):
         sizes.append((octave, image.shape[2:]))
     assert sizes == [(0, (50, 100)), (1, (70, 140)), (2, (98, 196))]
@@ -105,7 +107,7 @@ def test_a_random_class_is_another_one_at_each_step(tmp_path):
 
 def test_frames_zoom_in_and_the_same_seed_gives_the_same_bytes(tmp_path):
     for name in ('one', 'two'):
-        deepdream.main([*SMALL, '--iterations', '1', '--frames', '3', '--out',
+        deepdream.main([*SMALL, *LAYER, '--iterations', '1', '--frames', '3', '--out',
                         str(tmp_path / name)])
     for frame in range(3):
         one, two = ((tmp_path / name / f'frame_{frame:04d}.png').read_bytes()
@@ -118,6 +120,23 @@ def test_frames_zoom_in_and_the_same_seed_gives_the_same_bytes(tmp_path):
     zoomed = deepdream.enlarged(ramp, 0.1)
     assert zoomed.shape == ramp.shape
     assert zoomed[0, 0, 0, 0] == 5 and zoomed[0, 0, 0, -1] == 94
+
+
+def test_a_stop_keeps_the_dream_at_its_full_size(tmp_path, monkeypatch):
+    original = deepdream.dream
+
+    def interrupted(*arguments):
+        for number, step in enumerate(original(*arguments)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield step
+
+    monkeypatch.setattr(deepdream, 'dream', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deepdream.main([*SMALL, *LAYER, '--out', str(tmp_path / 'run')])
+    assert Image.open(tmp_path / 'run' / 'result.png').size == (64, 64)
+    record = json.loads((tmp_path / 'run' / 'run.json').read_text())
+    assert record['status'] == 'interrupted'
 
 
 def test_the_dream_of_a_class_excites_it(tmp_path, capsys):
@@ -146,6 +165,9 @@ def test_the_dream_of_a_class_excites_it(tmp_path, capsys):
     (['--guide', 'nowhere.jpg'], ['no picture nowhere.jpg']),
     (['--octaves', '9'], ['smallest octave', 'fewer --octaves']),
     (['--octave-scale', '1'], ['above 1']),
+    (['--octave-scale', '1e300'], ['up to 10']),
+    (['--class', ''], ["no class ''"]),
+    (['--class', '1', '--layer', 'conv3_1'], ['choose one']),
     (['--zoom', '0.5'], ['below 0.5']),
     (['--jitter', '-1'], ['--jitter']),
     (['--step', '0'], ['above 0']),

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_the_page_shows_every_layer_of_every_photo(finished):
     assert len(page.pictures) == 9
     for picture in page.pictures:
         assert (finished / picture).exists()
-    assert 'receptive field 14 x 14' not in text.split('conv1_2')[0]
+    assert 'receptive field 5 x 5. Channels' in text.split('id="conv1_2"')[1].split('<h2')[0]
     assert 'cropped to the photo' in text.split('id="conv4_1"')[1]
     assert 'cropped to the photo' not in text.split('id="conv4_1"')[0]
     record = json.loads((finished / 'run.json').read_text())
@@ -86,6 +87,16 @@ def test_one_compilation_serves_all_layers(monkeypatch, tmp_path):
     layer_features.main(['--layers', 'conv1_1,conv1_2,conv2_1', '--channels', '1', '--size', '32',
                          '--out', str(tmp_path / 'run'), '--quiet'])
     assert len(compiled) == 2  # the activations, and the way back
+
+
+def test_awkward_names_and_layers_named_twice(tmp_path, folder_of_photos):
+    photo = tmp_path / 'a#1 50%25.png'
+    photo.write_bytes((folder_of_photos / 'a.png').read_bytes())
+    layer_features.main([str(photo), str(photo), '--layers', 'conv1_1, conv1_1', '--channels', '1',
+                         '--size', '32', '--out', str(tmp_path / 'run'), '--quiet'])
+    (picture,) = Links((tmp_path / 'run' / 'index.html').read_text()).pictures
+    assert (tmp_path / 'run' / urllib.parse.unquote(picture)).exists()
+    assert '#' not in picture
 
 
 @pytest.mark.parametrize('arguments, words', [

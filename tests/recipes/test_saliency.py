@@ -194,9 +194,9 @@ def test_wrong_requests_are_one_line_and_status_2(tmp_path, error_of, monkeypatc
 
 def test_a_fixed_input_takes_the_square_and_a_margin_for_crops():
     net = models.build('vgg16', width=1 / 64)
-    options = saliency.parse([])
+    options = saliency.parse(['--model', 'vgg16'])
     assert saliency.picture_size(options, net) == 224
     assert saliency.picture_size(saliency.parse(['--crops', '10']), net) == 256
     with pytest.raises(photos.ArchiveError, match='fixes the size at 224'):
-        saliency.picture_size(saliency.parse(['--size', '100']), net)
+        saliency.picture_size(saliency.parse(['--size', '100', '--model', 'vgg16']), net)
     assert photos.fit(np.zeros((300, 500, 3), 'uint8'), net, 224).shape == (224, 224, 3)

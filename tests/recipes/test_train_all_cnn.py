@@ -75,7 +75,7 @@ def test_the_saved_network_loads_and_gives_the_same_classes(finished, stripes):
     """Weights are for 0..255, training is not; and guided backprop works without switches."""
     data = train_all_cnn.read_data(stripes, 32)
     rows = epochs_of(finished)
-    net, classes, mean_pixel = load(finished / 'weights.npz')
+    net, classes, mean_pixel = models.load('all_cnn_c', finished / 'weights.npz')
     assert classes == ['rows', 'columns']
     x = photos.stack(data.test_pictures, mean_pixel)
     (scores,) = projections.compile_activations(net, [models.scores(net).name])(x)
@@ -87,11 +87,11 @@ def test_the_saved_network_loads_and_gives_the_same_classes(finished, stripes):
     assert guided(x[:1], projections.unit_seed(activations, 'conv3_1', channel)).any()
 
 
-def load(weights):
-    """Load a tenth-wide network: the archive's own loader knows the full width only."""
-    with models.networks.files.WeightFile(weights) as file:
-        net = models.build('all_cnn_c', width=0.1, classes=2, array=file.array)
-        return net, file.classes(), file.mean_pixel()
+def test_every_recipe_takes_the_weights(finished, tmp_path):
+    network = ['--model', 'all_cnn_c', '--weights', str(finished / 'weights.npz'), '--quiet']
+    saliency.main([*network, '--out', str(tmp_path / 'saliency')])
+    with np.load(tmp_path / 'saliency' / 'astronaut.npz') as arrays:
+        assert arrays['guided'].shape == (3, 32, 32)  # the size that it was trained at
 
 
 def test_dropout_keeps_the_mean_and_predictions_have_none(stripes):
@@ -117,8 +117,11 @@ def test_a_folder_of_classes_is_read(tmp_path):
     assert data.names == ['cat', 'dog'] and data.train_labels.tolist() == [0, 0, 1, 1]
     assert data.test_pictures.shape == (4, 16, 16, 3)
     assert data.test_pictures[:, 0, 0, 0].tolist() == [0, 1, 100, 101]
+    (tmp_path / 'train' / 'cat' / 'broken.png').write_text('no picture')
+    (tmp_path / 'train' / '.hidden').mkdir()
     data = train_all_cnn.read_data(tmp_path / 'train', 16)
     assert len(data.train_labels) == 4 and not len(data.test_labels)
+    assert len(data.problems) == 1 and 'broken.png' in data.problems[0]
 
 
 def test_shared_photos_are_read(shared_data):
@@ -138,6 +141,11 @@ def test_shared_photos_are_read(shared_data):
                        names=['a', 'b']), ['to 5, 2 names']),
     (lambda path: save(path, images=np.zeros((2, 16, 16, 3), 'uint8'), labels=[0, 0]),
      ['1 classes']),
+    (lambda path: save(path, images=np.zeros((2, 16, 16), 'uint8'), labels=[0, 1]),
+     ['not uint8 (rows, columns, 3)']),
+    (lambda path: save(path, images=np.zeros((2, 16, 16, 3)), labels=[0, 1]), ['float64']),
+    (lambda path: save(path, images=np.zeros((2, 16, 16, 3), 'uint8'), labels=[0, 1],
+                       split=['train']), ['a split of (1,)']),
 ])
 def test_bad_data_is_one_line_and_status_2(tmp_path, error_of, make, words):
     make(tmp_path / 'data')
@@ -155,7 +163,10 @@ def save(path, **arrays):
 @pytest.mark.parametrize('arguments, words', [
     (['--model', 'vgg16'], ['--model']),
     (['--resume', 'nowhere.npz'], ['nowhere.npz is no checkpoint']),
-    (['--resume', '{checkpoint}', '--width', '0.2'], ['of another network', '--width']),
+    (['--resume', '{checkpoint}', '--epochs', '4', '--seed', '9'], ['other options (', 'seed 1']),
+    (['--resume', '{checkpoint}', '--epochs', '4', '--model', 'conv_pool_cnn_c'],
+     ['other options', 'model all_cnn_c']),
+    (['--resume', '{checkpoint}', '--epochs', '4', '--augment'], ['run that is finished']),
     (['--rate', '1e30', '--epochs', '2'], ['the loss became', 'smaller --rate']),
 ])
 def test_wrong_requests_are_one_line_and_status_2(tmp_path, error_of, finished, stripes, arguments,

@@ -55,6 +55,8 @@ def test_the_mask_follows_the_colours_of_the_photo():
     random = np.random.RandomState(0)
     strength = random.uniform(0, 0.1, (3, 60, 80))
     strength[:, 24:36, 34:46] += 1  # the map knows the middle of the object only
+    rgb[50:55, 70:75] = (220, 60, 50)  # of the same colour and small: the largest part counts
+    strength[:, 50:55, 70:75] += 1
     mask = maps.object_mask(rgb, strength)
     wanted = np.zeros((60, 80), bool)
     wanted[20:40, 30:50] = True
