@@ -32,7 +32,8 @@ def test_every_module_and_file_is_built(tmp_path):
         for path in (ROOT / name).rglob('*.py'):
             if path.parent.name != 'assets':
                 assert path.relative_to(ROOT) in built
-    for name in ('models/embedded/vgg19_quarter.npz', 'recipes/assets/windy_night.jpg'):
+    for name in ('models/embedded/vgg19_quarter.npz', 'models/weights/imagenet_classes.txt',
+                 'models/runtime/winograd.c', 'recipes/assets/windy_night.jpg'):
         assert Path(name) in built
 
 
