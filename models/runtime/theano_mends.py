@@ -11,7 +11,7 @@ import theano.sandbox.rng_mrg
 import theano.tensor as T
 from theano.compile import builders
 from theano.graph.basic import clone_get_equiv
-from theano.graph.op import ExternalCOp
+from theano.graph.op import ExternalCOp, OpenMPOp
 from theano.link.c.basic import CLinker
 from theano.link.c.interface import CLinkerObject
 from theano.tensor.elemwise import Elemwise
@@ -34,8 +34,10 @@ def mend_openmp_threshold():
     """Let `openmp=True` compile.
 
     tensor/elemwise.py writes "{int(config.openmp_elemwise_minsize)}" into its C code: the string
-    lacks the f in front.
+    lacks the f in front. Whether the compiler knows OpenMP need not be tried in every process:
+    `start` has tried it.
     """
+    OpenMPOp.gxx_support_openmp = True
     original = Elemwise.c_code
 
     def c_code(self, *arguments):

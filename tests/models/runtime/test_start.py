@@ -86,7 +86,7 @@ def test_theano_imported_first_gets_the_flags_too(python):
     run = python('-c', 'import theano, models; '
                        'print(theano.config.floatX, theano.config.openmp)',
                  THEANO_FLAGS='blas__ldflags=')
-    assert run.stdout == 'float32 False\n', run.stderr
+    assert run.stdout == 'float32 True\n', run.stderr
 
 
 def test_theano_imported_first_without_a_compiler_is_an_error(python):
