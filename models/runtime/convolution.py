@@ -6,6 +6,7 @@ T.nnet.conv2d; no recipe knows. ARCHIVE_CONVOLUTION=direct leaves Theano's own m
 
 import os
 
+import theano
 from theano.graph.basic import Apply
 from theano.graph.op import ExternalCOp
 from theano.graph.opt import local_optimizer
@@ -109,6 +110,8 @@ def to_input(fgraph, node):
 
 def _fitting_pad(op, kind):
     """Return the padding (rows, columns) of a convolution that Winograd fits, else None."""
+    if not theano.config.blas__ldflags:  # the user's own choice; Theano's stand-in is no BLAS
+        return None
     shape = getattr(op, 'kshp', None)
     if type(op) is not kind or shape is None or tuple(shape[-2:]) != (3, 3) or len(shape) != 4:
         return None
