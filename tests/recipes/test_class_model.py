@@ -30,6 +30,20 @@ def test_the_saved_pictures_are_classified_as_their_class(finished):
         assert probabilities[0, index] > 0.99, name
 
 
+def test_squeezenets_pictures_are_classified_as_their_class(shared_data, tmp_path):
+    weights = shared_data / 'weights' / 'squeezenet1_1_torchvision_fp16.npz'
+    class_model.main(['--model', 'squeezenet', '--weights', str(weights), '--deepvis', '3',
+                      '--jitter', '16', '--blur', '0.5', '--rate', '4', '--iterations', '120',
+                      '--out', str(tmp_path / 'run'), '--quiet'])
+    net, classes, mean_pixel = models.load('squeezenet', weights)
+    look = projections.compile_activations(net, ['prob'])
+    for name in class_model.CLASSES:
+        path = tmp_path / 'run' / f'{name.replace(" ", "_")}.png'
+        (probabilities,) = look(images.prepare(images.read(path), mean_pixel))
+        index = next(index for index, entry in enumerate(classes) if entry.startswith(name))
+        assert probabilities[0, index] > 0.99, name
+
+
 def test_scores_rise_and_the_gif_shows_it(finished):
     with open(finished / 'scores.csv') as file:
         rows = list(csv.DictReader(file))
