@@ -1,4 +1,4 @@
-"""Convolutions in Theano's place: 3x3 and stride 1 by Winograd's minimal filtering, others by patches.
+"""Convolutions in Theano's place: 3x3 by Winograd's minimal filtering, others by patches.
 
 Forward and both ways back, wherever the archive or its user writes T.nnet.conv2d. Biases and
 rectifiers go into passes over memory that are made anyway. ARCHIVE_CONVOLUTION=direct leaves

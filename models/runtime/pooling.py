@@ -1,4 +1,4 @@
-"""Pooling of 2x2 with stride 2, maximum or mean, in Theano's place; see README.md beside this file."""
+"""Pooling of 2x2 with stride 2, maximum or mean, in Theano's place."""
 
 import numpy as np
 import theano.tensor as T

@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from models.runtime import convolution, start
+from models.runtime import start
 from models.runtime.convolution import (Back, Forward, KernelPoints, Patches, PatchesBack, Weights)
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from lasagne.nonlinearities import rectify
