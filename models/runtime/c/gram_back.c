@@ -7,7 +7,8 @@ int APPLY_SPECIFIC(gram_back)(PyArrayObject *above, PyArrayObject *x, PyArrayObj
     if (PyArray_DIMS(above)[0] != shape[0] || PyArray_DIMS(above)[1] != channels
         || PyArray_DIMS(above)[2] != channels
         || (params->added && memcmp(PyArray_DIMS(onto), shape, 3 * sizeof(npy_intp)))) {
-        PyErr_SetString(PyExc_ValueError, "a Gram matrix, its gradient and its features do not fit");
+        PyErr_SetString(PyExc_ValueError, "a Gram matrix, its gradient and its features do not "
+                        "fit");
         return 1;
     }
     if (params->inplace && PyArray_ISCARRAY(onto)) {

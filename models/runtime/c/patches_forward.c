@@ -14,9 +14,10 @@ int APPLY_SPECIFIC(patches)(PyArrayObject *x, PyArrayObject *kernels, PyArrayObj
                      (long)shape[1], p.channels);
         return 1;
     }
-    if (p.height + 2 * p.pad_rows < p.kernel_rows || p.width + 2 * p.pad_columns < p.kernel_columns) {
-        PyErr_Format(PyExc_ValueError, "a convolution of %ldx%ld got pictures of %ldx%ld, too small "
-                     "for its padding", p.kernel_rows, p.kernel_columns, p.height, p.width);
+    if (p.height + 2 * p.pad_rows < p.kernel_rows
+        || p.width + 2 * p.pad_columns < p.kernel_columns) {
+        PyErr_Format(PyExc_ValueError, "a convolution of %ldx%ld got pictures of %ldx%ld, too "
+                     "small for its padding", p.kernel_rows, p.kernel_columns, p.height, p.width);
         return 1;
     }
     if (no_room(y, 4, out_shape)) return 1;

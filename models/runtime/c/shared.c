@@ -66,7 +66,7 @@ struct Rectifier {
     }
 };
 
-/* What is done to one channel of outputs: the bias and, if asked for, the rectifier. A NaN stays. */
+/* What is done to a line of outputs: the bias and, if asked for, the rectifier. A NaN stays. */
 static inline void finish_line(const float *from, float bias, int rectified, long count,
                                float *to) {
     if (rectified) {

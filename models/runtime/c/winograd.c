@@ -1,19 +1,19 @@
 #section support_code
 
-/* 3x3 convolution of stride 1 by Winograd's minimal filtering, F(4x4, 3x3): Lavin & Gray 2016, "Fast
-   Algorithms for Convolutional Neural Networks", section 4. A tile of 4x4 outputs comes from 6x6
-   inputs with 36 multiplications a channel instead of 144; the multiplications of all channels are
-   36 matrix products. Both ways back are the transposes of the way forward, so all three share the
-   transformed kernels.
+/* 3x3 convolution of stride 1 by Winograd's minimal filtering, F(4x4, 3x3): Lavin & Gray 2016,
+   "Fast Algorithms for Convolutional Neural Networks", section 4. A tile of 4x4 outputs comes from
+   6x6 inputs with 36 multiplications a channel instead of 144; the multiplications of all channels
+   are 36 matrix products. Both ways back are transposes of the way forward, so that all three share
+   the transformed kernels.
 
-   The polynomials are taken at 0, +-1/sqrt(2), +-sqrt(2) and infinity: products of two points stay
-   near 1, and the error is a fifth of that with the usual 0, +-1, +-2 and infinity. */
+   The polynomials are taken at 0, +-1/sqrt(2), +-sqrt(2) and infinity: products of points stay near
+   1, and the error is a fifth of that with the usual 0, +-1, +-2 and infinity. */
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
     TILE = 4, SIDE = 6, POINTS = 36,
-    LANES = 16,  /* floats in the widest vector registers */
+    LANES = 8,   /* floats; loops go on to whole vector registers */
     BLOCK = 256  /* tiles at once: with 512 channels 36 x 256 x 512 floats, 19 MB, twice */
 };
 
@@ -126,6 +126,7 @@ struct Pictures {
 /* Rows of tiles, counted through all pictures of a batch: which of them are done at once. */
 struct Block {
     long first, rows, down, across;  /* first row, how many; tiles of a picture down and across */
+    int add_first, add_last;         /* whether the blocks before and after are done already */
     long count() const { return rows * across; }
     long picture(long row) const { return (first + row) / down; }
     long top(long row) const { return (first + row) % down * TILE; }  /* pixels, in the output */
@@ -135,10 +136,20 @@ struct Block {
         const long whole = rounded_up(across), left = count() - row * across;
         return whole < left ? whole : left;
     }
+    /* Whether the tiles above or below have written line i of a row of tiles of inputs already. */
+    int adds(long row, int i) const {
+        const long place = (first + row) % down;
+        if (i < SIDE - TILE) return place > 0 && (row > 0 || add_first);
+        return i >= TILE && place + 1 < down && row + 1 == rows && add_last;
+    }
 };
 
+/* The distance of one point's matrix from the next: were it a multiple of 4096 bytes, what is
+   written to all points of a tile would meet in the same few places of the cache. */
+static long step_of(long numbers) { return (numbers + 1023) / 1024 * 1024 + LANES * 2; }
+
 /* How many floats one row of `phases` takes: every fourth pixel, and what the loops go on to. */
-static long room_of(long across) { return rounded_up(across + 1) + LANES; }
+static long room_of(long across) { return rounded_up(across) + 1; }
 
 /* A line of pixels -> four lines of every fourth pixel, `room` apart. */
 static void split(const float *line, long count, long room, float *phases) {
@@ -179,7 +190,7 @@ static void input_to_points(Pictures x, long channel, Block block, float *V, lon
                 continue;
             }
             read_line(x, data, block.top(r) + i - x.pad_rows, -x.pad_columns, length, line);
-            split(line, rounded_up(block.across + 1), room, row);
+            split(line, block.across + 1, room, row);
         }
         const long whole = TILE * room;
         #pragma omp simd
@@ -218,7 +229,8 @@ static void points_to_input(const float *V, long step, Block block, Pictures x, 
         for (int i = 0; i < SIDE; i++) {
             if (top + i < 0 || top + i >= x.height) continue;
             const float *v = t + i * whole;
-            /* Each tile overlaps the first two columns of the next: leave a place before. */
+            /* Each tile overlaps the first two columns of the next: leave a place before, which the
+               line before may end in with a 0. */
             float *c0 = c + 1, *c1 = c0 + room, *c2 = c1 + room, *c3 = c2 + room, *c4 = c3 + room,
                   *c5 = c4 + room;
             #pragma omp simd
@@ -236,7 +248,7 @@ static void points_to_input(const float *V, long step, Block block, Pictures x, 
             }
             float *out = data + (top + i) * x.width;
             const float *in = line + x.pad_columns;
-            if (i < SIDE - TILE && block.top(r) > 0) {  /* the tiles above have written here */
+            if (block.adds(r, i)) {
                 #pragma omp simd
                 for (long j = 0; j < x.width; j++) out[j] += in[j];
             } else
@@ -286,7 +298,7 @@ static void output_to_points(Pictures g, Rectifier rectifier, long channel, Bloc
             const long row = block.top(r) + i;
             read_line(g, g.data + start, row, 0, length, line);
             if (row < g.height) rectifier.pass(start + row * g.width, g.width, line);
-            split(line, rounded_up(block.across), room, phases + i * length);
+            split(line, block.across, room, phases + i * length);
         }
         #pragma omp simd
         for (long j = 0; j < length; j++)
@@ -303,24 +315,41 @@ static void output_to_points(Pictures g, Rectifier rectifier, long channel, Bloc
     }
 }
 
-/* Memory and threads of one convolution. The block's size does not depend on the threads, nor do
-   the results. */
+/* Who does a block: all threads together, which share out channels and points and wait for each
+   other, or one thread alone. */
+struct Share {
+    long first, step;
+    void wait() const {
+        if (step > 1) {
+            #pragma omp barrier
+        }
+    }
+};
+
+/* Memory and threads of one convolution. Size and order of the blocks depend on shapes only, and
+   not on the number of threads; so do the results. */
 struct Work {
-    long tiles_down, tiles_across, all, block_rows, scratch_each;
+    long down, across, all, block_rows, blocks, size_V, size_M, size_scratch;
+    int alone;  /* a block fits into one core's cache, so each thread takes blocks of its own */
     Threads threads;
     float *V, *M, *scratch;
 
-    Work(long pictures, long in, long out, long height, long width) {
-        tiles_down = (height + TILE - 1) / TILE;
-        tiles_across = (width + TILE - 1) / TILE;
-        all = pictures * tiles_down;
-        block_rows = BLOCK / tiles_across > 0 ? BLOCK / tiles_across : 1;
+    Work(long pictures, long in, long out, long height, long width, int may_be_alone) {
+        down = (height + TILE - 1) / TILE;
+        across = (width + TILE - 1) / TILE;
+        all = pictures * down;
+        alone = may_be_alone && in + out <= 64 && all * across >= 512;
+        const long tiles = alone ? 600000 / (4 * POINTS * (in + out)) : BLOCK;
+        block_rows = tiles / across > 0 ? tiles / across : 1;
         if (block_rows > all) block_rows = all;
-        const long count = block_rows * tiles_across;
-        scratch_each = (TILE + 2 * SIDE * SIDE) * room_of(tiles_across);
-        V = (float *)malloc(sizeof(float) * POINTS * in * count);
-        M = (float *)malloc(sizeof(float) * POINTS * out * count);
-        scratch = (float *)calloc(threads.count * scratch_each, sizeof(float));
+        blocks = (all + block_rows - 1) / block_rows;
+        const long count = block_rows * across, owners = alone ? threads.count : 1;
+        size_V = POINTS * step_of(in * count);
+        size_M = POINTS * step_of(out * count);
+        size_scratch = (TILE + 2 * SIDE * SIDE) * room_of(across);
+        V = (float *)malloc(sizeof(float) * owners * size_V);
+        M = (float *)malloc(sizeof(float) * owners * size_M);
+        scratch = (float *)calloc(threads.count * size_scratch, sizeof(float));
     }
     ~Work() {
         free(V);
@@ -328,12 +357,31 @@ struct Work {
         free(scratch);
     }
     int failed() const { return !V || !M || !scratch; }
-    Block block(long first) const {
-        Block found = {first, block_rows < all - first ? block_rows : all - first, tiles_down,
-                       tiles_across};
+    Block block(long number, int add_first, int add_last) const {
+        const long first = number * block_rows;
+        const Block found = {first, block_rows < all - first ? block_rows : all - first, down,
+                             across, add_first, add_last};
         return found;
     }
-    float *own_scratch() const { return scratch + this_thread() * scratch_each; }
+    /* Calls compute(block, share, V, M, scratch) for each block. */
+    template <class Compute> void run(Compute compute) const {
+        #pragma omp parallel num_threads(threads.count)
+        {
+            const long thread = this_thread();
+            float *own = scratch + thread * size_scratch;
+            const Share all_threads = {thread, threads.count}, one_thread = {0, 1};
+            if (!alone)
+                for (long b = 0; b < blocks; b++)
+                    compute(block(b, 1, 0), all_threads, V, M, own);
+            else
+                for (int odd = 0; odd < 2; odd++) {  /* what overlaps is not done at once */
+                    #pragma omp for schedule(dynamic)
+                    for (long b = odd; b < blocks; b += 2)
+                        compute(block(b, odd, odd), one_thread, V + thread * size_V,
+                                M + thread * size_M, own);
+                }
+        }
+    }
 };
 
 /* y (batch, out, height, width) = x * kernels, where U[point][out][in] are the kernels' points. */
@@ -341,24 +389,22 @@ static int convolve(Pictures x, const float *U, long pictures, long out, const f
                     int rectified, float *y) {
     const long in = x.channels;
     const long height = x.height + 2 * x.pad_rows - 2, width = x.width + 2 * x.pad_columns - 2;
-    Work work(pictures, in, out, height, width);
+    const Work work(pictures, in, out, height, width, 1);
     if (work.failed()) return 1;
-    #pragma omp parallel num_threads(work.threads.count)
-    for (long first = 0; first < work.all; first += work.block_rows) {
-        const Block block = work.block(first);
+    work.run([=](Block block, Share share, float *V, float *M, float *scratch) {
         const long count = block.count();
-        #pragma omp for schedule(static)
-        for (long c = 0; c < in; c++)
-            input_to_points(x, c, block, work.V + c * count, in * count, work.own_scratch());
-        #pragma omp for schedule(dynamic)
-        for (int point = 0; point < POINTS; point++)
-            multiply('N', 'N', out, count, in, U + point * out * in, in,
-                     work.V + point * in * count, count, 0, work.M + point * out * count, count);
-        #pragma omp for schedule(static)
-        for (long k = 0; k < out; k++)
-            points_to_output(work.M + k * count, out * count, block, bias ? bias[k] : 0, rectified,
-                             y, out, k, height, width, work.own_scratch());
-    }
+        const long step_V = step_of(in * count), step_M = step_of(out * count);
+        for (long c = share.first; c < in; c += share.step)
+            input_to_points(x, c, block, V + c * count, step_V, scratch);
+        share.wait();
+        for (long point = share.first; point < POINTS; point += share.step)
+            multiply('N', 'N', out, count, in, U + point * out * in, in, V + point * step_V, count,
+                     0, M + point * step_M, count);
+        share.wait();
+        for (long k = share.first; k < out; k += share.step)
+            points_to_output(M + k * count, step_M, block, bias ? bias[k] : 0, rectified, y, out, k,
+                             height, width, scratch);
+    });
     return 0;
 }
 
@@ -366,50 +412,43 @@ static int convolve(Pictures x, const float *U, long pictures, long out, const f
 static int convolve_back(Pictures g, Rectifier rectifier, const float *U, long pictures,
                          Pictures x, float *gradient) {
     const long in = x.channels, out = g.channels;
-    Work work(pictures, in, out, g.height, g.width);
+    const Work work(pictures, in, out, g.height, g.width, 1);
     if (work.failed()) return 1;
-    #pragma omp parallel num_threads(work.threads.count)
-    for (long first = 0; first < work.all; first += work.block_rows) {
-        const Block block = work.block(first);
+    work.run([=](Block block, Share share, float *V, float *M, float *scratch) {
         const long count = block.count();
-        #pragma omp for schedule(static)
-        for (long k = 0; k < out; k++)
-            output_to_points(g, rectifier, k, block, work.M + k * count, out * count,
-                             work.own_scratch());
-        #pragma omp for schedule(dynamic)
-        for (int point = 0; point < POINTS; point++)
-            multiply('T', 'N', in, count, out, U + point * out * in, in,
-                     work.M + point * out * count, count, 0, work.V + point * in * count, count);
-        #pragma omp for schedule(static)
-        for (long c = 0; c < in; c++)
-            points_to_input(work.V + c * count, in * count, block, x, c, gradient,
-                            work.own_scratch());
-    }
+        const long step_V = step_of(in * count), step_M = step_of(out * count);
+        for (long k = share.first; k < out; k += share.step)
+            output_to_points(g, rectifier, k, block, M + k * count, step_M, scratch);
+        share.wait();
+        for (long point = share.first; point < POINTS; point += share.step)
+            multiply('T', 'N', in, count, out, U + point * out * in, in, M + point * step_M, count,
+                     0, V + point * step_V, count);
+        share.wait();
+        for (long c = share.first; c < in; c += share.step)
+            points_to_input(V + c * count, step_V, block, x, c, gradient, scratch);
+    });
     return 0;
 }
 
-/* Gradients at the points U[point][out][in], summed over all tiles of the batch. */
+/* Gradients at the points U[point][out][in], summed over all tiles of the batch in their order. */
 static int convolve_weights(Pictures x, Pictures g, long pictures, float *U) {
     const long in = x.channels, out = g.channels;
-    Work work(pictures, in, out, g.height, g.width);
+    const Work work(pictures, in, out, g.height, g.width, 0);
     if (work.failed()) return 1;
     const Rectifier none = {NULL, 0};
-    #pragma omp parallel num_threads(work.threads.count)
-    for (long first = 0; first < work.all; first += work.block_rows) {
-        const Block block = work.block(first);
+    work.run([=](Block block, Share share, float *V, float *M, float *scratch) {
         const long count = block.count();
-        #pragma omp for schedule(static) nowait
-        for (long c = 0; c < in; c++)
-            input_to_points(x, c, block, work.V + c * count, in * count, work.own_scratch());
-        #pragma omp for schedule(static)
-        for (long k = 0; k < out; k++)
-            output_to_points(g, none, k, block, work.M + k * count, out * count,
-                             work.own_scratch());
-        #pragma omp for schedule(dynamic)
-        for (int point = 0; point < POINTS; point++)
-            multiply('N', 'T', out, in, count, work.M + point * out * count, count,
-                     work.V + point * in * count, count, first > 0, U + point * out * in, in);
-    }
+        const long step_V = step_of(in * count), step_M = step_of(out * count);
+        for (long c = share.first; c < in; c += share.step)
+            input_to_points(x, c, block, V + c * count, step_V, scratch);
+        for (long k = share.first; k < out; k += share.step)
+            output_to_points(g, none, k, block, M + k * count, step_M, scratch);
+        share.wait();
+        for (long point = share.first; point < POINTS; point += share.step)
+            multiply('N', 'T', out, in, count, M + point * step_M, count, V + point * step_V, count,
+                     block.first > 0, U + point * out * in, in);
+        share.wait();
+    });
     return 0;
 }
 

@@ -5,7 +5,8 @@ int APPLY_SPECIFIC(back)(PyArrayObject *g, PyArrayObject *points, PyArrayObject 
     const npy_intp *above = PyArray_DIMS(g), *kernels = PyArray_DIMS(points);
     const npy_intp shape[4] = {above[0], kernels[2], above[2] + 2 - 2 * params->pad_rows,
                                above[3] + 2 - 2 * params->pad_columns};
-    if (wrong_channels(kernels[1], g) || too_small(shape, g) || no_room(gradient, 4, shape)) return 1;
+    if (wrong_channels(kernels[1], g) || too_small(shape, g) || no_room(gradient, 4, shape))
+        return 1;
     if (params->masked && memcmp(PyArray_DIMS(output), above, 4 * sizeof(npy_intp))) {
         PyErr_SetString(PyExc_ValueError, "a gradient and its rectifier differ in shape");
         return 1;
