@@ -37,16 +37,20 @@ static inline long end_reaching(long pixel, long stride, long pad, long outputs)
     return end < outputs ? end : outputs;
 }
 
-/* Kernels in the order of the patches: flipped ones the other way round. */
-static float *ordered_kernels(const float *kernels, const Patches &p, int flip) {
-    const long size = p.kernel_rows * p.kernel_columns, count = p.filters * p.channels;
-    float *ordered = (float *)malloc(sizeof(float) * (count * size + 1));
-    if (ordered)
-        for (long k = 0; k < count; k++)
-            for (long e = 0; e < size; e++)
-                ordered[k * size + e] = kernels[k * size + (flip ? size - 1 - e : e)];
-    return ordered;
-}
+/* Kernels in the order of the patches: flipped ones the other way round, in memory of their own. */
+struct Ordered {
+    float *own;
+    const float *kernels;
+    Ordered(const float *given, const Patches &p, int flip) : own(NULL), kernels(given) {
+        if (!flip) return;
+        const long size = p.kernel_rows * p.kernel_columns, count = p.filters * p.channels;
+        kernels = own = (float *)malloc(sizeof(float) * count * size);
+        if (own)
+            for (long k = 0; k < count; k++)
+                for (long e = 0; e < size; e++) own[k * size + e] = given[k * size + size - 1 - e];
+    }
+    ~Ordered() { free(own); }
+};
 
 /* The patches of outputs in some rows: (channel, row, column of the kernel) x outputs. */
 static void lay_out(const Patches &p, const float *x, long first, long rows, float *patches) {
@@ -99,10 +103,10 @@ static int convolve_patches(const Patches &p, const float *x, const float *kerne
     const long at_once = p.rows_at_once(p.out_height);
     const long blocks = (p.out_height + at_once - 1) / at_once, count = at_once * p.out_width;
     const long room = p.pointwise() ? 1 : p.inner() * count;
-    Threads threads;
-    float *ordered = ordered_kernels(kernels, p, flip);
+    const Threads threads(p.pictures * blocks);
+    const Ordered ordered(kernels, p, flip);
     float *patches = (float *)malloc(sizeof(float) * threads.count * room);
-    const int failed = !ordered || !patches;
+    const int failed = !ordered.kernels || !patches;
     if (!failed) {
         #pragma omp parallel for schedule(dynamic) num_threads(threads.count)
         for (long b = 0; b < p.pictures * blocks; b++) {
@@ -117,7 +121,7 @@ static int convolve_patches(const Patches &p, const float *x, const float *kerne
                 columns = own;
             }
             float *out = y + n * p.filters * p.outputs() + first * p.out_width;
-            multiply('N', 'N', p.filters, rows * p.out_width, p.inner(), ordered, p.inner(),
+            multiply('N', 'N', p.filters, rows * p.out_width, p.inner(), ordered.kernels, p.inner(),
                      columns, p.pointwise() ? p.outputs() : rows * p.out_width, 0, out,
                      p.outputs());
             if (bias || rectified)
@@ -126,7 +130,6 @@ static int convolve_patches(const Patches &p, const float *x, const float *kerne
                                 rows * p.out_width, out + k * p.outputs());
         }
     }
-    free(ordered);
     free(patches);
     return failed;
 }
@@ -139,11 +142,11 @@ static int convolve_patches_back(const Patches &p, const float *g, Rectifier rec
     const long blocks = (p.height + at_once - 1) / at_once;
     const long most = ((at_once + p.kernel_rows - 2) / p.stride_rows + 1) * p.out_width;
     const long room = p.inner() * most, room_above = p.filters * most;
-    Threads threads;
-    float *ordered = ordered_kernels(kernels, p, flip);
+    const Threads threads(p.pictures * blocks);
+    const Ordered ordered(kernels, p, flip);
     float *patches = (float *)malloc(sizeof(float) * threads.count * room);
     float *masked = (float *)malloc(sizeof(float) * threads.count * room_above);
-    const int failed = !ordered || !patches || !masked;
+    const int failed = !ordered.kernels || !patches || !masked;
     if (!failed) {
         #pragma omp parallel for schedule(dynamic) num_threads(threads.count)
         for (long b = 0; b < p.pictures * blocks; b++) {
@@ -171,12 +174,11 @@ static int convolve_patches_back(const Patches &p, const float *g, Rectifier rec
                 step = count;
             }
             float *own = patches + this_thread() * room;
-            multiply('T', 'N', p.inner(), count, p.filters, ordered, p.inner(), above, step, 0, own,
-                     count);
+            multiply('T', 'N', p.inner(), count, p.filters, ordered.kernels, p.inner(), above,
+                     step, 0, own, count);
             add_up(p, own, out_first, rows, first, end, picture);
         }
     }
-    free(ordered);
     free(patches);
     free(masked);
     return failed;

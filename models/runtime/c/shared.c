@@ -15,9 +15,9 @@ extern "C" int openblas_get_num_threads(void) __attribute__((weak));
    products. With a BLAS whose threads cannot be set there is one thread. */
 struct Threads {
     int count, of_the_blas;
-    Threads() : count(1), of_the_blas(0) {
+    Threads(long products = 2) : count(1), of_the_blas(0) {  /* one product is left to the BLAS */
 #ifdef _OPENMP
-        if (openblas_set_num_threads) {
+        if (openblas_set_num_threads && products > 1) {
             count = omp_get_max_threads();
             of_the_blas = openblas_get_num_threads();
             openblas_set_num_threads(1);
