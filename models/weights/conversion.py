@@ -46,6 +46,8 @@ def convert(path, network, target, layout=None, url=None):
                            f'{source.network}')
     chosen = _choose_layout(path, contents, network, layout or (source and source.layout))
     arrays, extra = _Translation(path, contents, network, chosen).arrays()
+    if extra:
+        _require_no_larger(path, contents, network, chosen)
     _require_original(path, network, chosen, arrays)
     if extra:
         log.warning('%s: left out what is no layer of %s: %s', path, network, ', '.join(extra))
@@ -72,6 +74,10 @@ def skeleton(network, width=1, classes=None):
     return networks.build(network, array=array, width=width, classes=classes), shapes
 
 
+class _NothingInCommon(ArchiveError):
+    """A layout has nothing to do with a file."""
+
+
 class _Translation:
     """A file's arrays, one after another in the archive's form.
 
@@ -92,11 +98,12 @@ class _Translation:
         layers = [key[:-2] for key in shapes if key.endswith('.W')]
         self.modules = self.layout.modules(network, layers, contents.modules())
         if self.modules is None or contents.kind not in self.layout.kinds:
-            raise ArchiveError(f'the layout {layout} is not one of {network} in such a file')
+            raise _NothingInCommon(f'{path}: the layout {layout} is not one of {network} in such a '
+                                   'file')
         self.here = [layer for layer in layers if self._has(layer)]
         if not self.here:
-            raise ArchiveError(f'{path} has no layer of {network}; it holds '
-                               f'{_listed(contents.modules())}')
+            raise _NothingInCommon(f'{path} has no layer of {network}; it holds '
+                                   f'{_listed(contents.modules())}')
         missing = layers[:layers.index(self.here[-1])]
         missing = [layer for layer in missing if layer not in self.here]
         if missing:
@@ -212,15 +219,16 @@ def _choose_layout(path, contents, network, given):
     if given is not None:
         networks.known_name(given, list(LAYOUTS), 'layout')
         return given
-    fitting = []
-    reasons = []
+    fitting, problem = [], None
     for key, layout in LAYOUTS.items():
         if contents.kind not in layout.kinds:
             continue
         try:
             translation = _Translation(path, contents, network, key)
-        except ArchiveError as problem:
-            reasons.append(str(problem))
+        except _NothingInCommon:
+            continue
+        except ArchiveError as found:
+            problem = found
             continue
         if translation.fits():
             fitting.append(key)
@@ -229,9 +237,8 @@ def _choose_layout(path, contents, network, given):
                 return key
     fitting = [key for key in fitting if not LAYOUTS[key].only_if_proved]
     if not fitting:
-        told = max(reasons, key=len, default=f'no layout of {network} is known in such a file')
-        raise ArchiveError(f'{path} does not fit {network}: it holds '
-                           f'{_listed(contents.modules())}' if not reasons else told)
+        raise problem or ArchiveError(f'{path} does not fit {network}: it holds '
+                                      f'{_listed(contents.modules())}')
     if not LAYOUTS[fitting[0]].is_proved_by(contents):
         others = [key for key, layout in LAYOUTS.items() if contents.kind in layout.kinds
                   and layout.modules(network, [], []) is not None]
@@ -241,6 +248,23 @@ def _choose_layout(path, contents, network, given):
         raise ArchiveError(f'the names in {path} leave open what its numbers mean; say what it is: '
                            f'--from {" or --from ".join(others)}{hint}')
     return fitting[0]
+
+
+def _require_no_larger(path, contents, network, layout):
+    """Look for a network that has more of a file's layers: VGG-19 has all names of VGG-16.
+
+    Raises:
+        ArchiveError: there is one.
+    """
+    used = len(_Translation(path, contents, network, layout).here)
+    for other in networks.NETWORKS:
+        try:
+            larger = len(_Translation(path, contents, other, layout).here) > used
+        except ArchiveError:
+            continue
+        if larger:
+            raise ArchiveError(f'{path} has the weights of another network than {network}: it has '
+                               f'more of the layers of {other}; convert it --as {other}')
 
 
 def _in_bgr(layout, kernel):

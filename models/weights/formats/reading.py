@@ -79,7 +79,7 @@ def _read_zip(path):
             names = archive.namelist()
         if pytorch.is_zip(names):
             return pytorch.read_zip(path)
-        if names and all(name.endswith('.npy') for name in names):
+        if all(name.endswith('.npy') for name in names):
             return _read_npz(path)
     except files.BROKEN as problem:
         raise ArchiveError(f'{path} is a broken zip file: {problem}') from problem
