@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -125,15 +126,16 @@ def _go_on(url, part, quiet):
     if begun:
         headers['Range'] = f'bytes={begun}-'
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers),
-                                          timeout=PATIENCE)
+        # A new opener, for it keeps the proxies that it found when it was made.
+        response = urllib.request.build_opener().open(
+            urllib.request.Request(url, headers=headers), timeout=PATIENCE)
     except urllib.error.HTTPError as problem:
         if problem.code == 416 and begun:  # nothing is left of it, or it is another file
             if _total(problem.headers.get('Content-Range')) != begun:
                 os.remove(part)
                 raise _Failure('what was there did not fit', may_pass=True) from problem
             return True
-        told = REASONS.get(problem.code, problem.reason)
+        told = REASONS.get(problem.code) or str(problem.reason).partition('\n')[0]
         raise _Failure(f'{told} ({problem.code})', problem.code in PASSING) from problem
     except urllib.error.URLError as problem:
         raise _broken(problem.reason) from problem
@@ -198,7 +200,8 @@ def _alone(target, quiet):
         lock.acquire(timeout=0)
     except filelock.Timeout:
         if not quiet:
-            tqdm.write(f'another process is fetching {target.name}; waiting for it')
+            tqdm.write(f'another process is fetching {target.name}; waiting for it',
+                       file=sys.stderr)
         lock.acquire()
     try:
         yield

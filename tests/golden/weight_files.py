@@ -269,13 +269,13 @@ def write_caffe(kind, layers, rgb, features):
     for block, depth in enumerate(DEPTHS, 1):
         for index in range(1, depth + 1):
             name = f'conv{block}_{index}'
-            add(name, 'convolution_param { num_output: %d pad: 1 kernel_size: 3 }'
-                % len(layers[name][1]), 'Convolution')
+            add(name, f'convolution_param {{ num_output: {len(layers[name][1])} pad: 1 '
+                      'kernel_size: 3 }', 'Convolution')
             add(f'relu{block}_{index}', '', 'ReLU')
         add(f'pool{block}', 'pooling_param { pool: MAX kernel_size: 2 stride: 2 }', 'Pooling')
     for name in ('fc6', 'fc7', 'fc8'):
         if name in layers:
-            add(name, 'inner_product_param { num_output: %d }' % len(layers[name][1]),
+            add(name, f'inner_product_param {{ num_output: {len(layers[name][1])} }}',
                 'InnerProduct')
             if name != 'fc8':
                 add(name.replace('fc', 'relu'), '', 'ReLU')
@@ -378,7 +378,7 @@ def write_matconvnet(kind, layers, rgb, features):
 def write_recipes(kind, layers, rgb, features, python2):
     arrays = {'mean': OXFORD_MEAN.astype('float32'),
               'words': np.array([b'thing %d' % index for index in range(CLASSES)])}
-    for index, (name, (W, b)) in enumerate(layers.items()):
+    for index, (W, b) in enumerate(layers.values()):
         arrays[f'{index:03}.W'] = W.T if W.ndim == 2 else W
         arrays[f'{index:03}.b'] = b
     np.savez(FOLDER / 'arrays.npz', **arrays)

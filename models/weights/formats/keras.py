@@ -80,7 +80,7 @@ def _numbers(path, dataset):
     """Return a dataset's array, if it is plain numbers within this file."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in 'fiu':
         raise ArchiveError(f'{path}: {dataset.name} holds no numbers')
-    if dataset.external or dataset.is_virtual:
+    if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
         raise ArchiveError(f'{path} was refused: {dataset.name} takes its numbers from other files')
     if dataset.nbytes > 64 * max(dataset.id.get_storage_size(), 1024):
         raise ArchiveError(f'{path} was refused: {dataset.name} claims {dataset.shape} and holds '

@@ -126,6 +126,13 @@ def _ordered_dict(pairs=()):
     return OrderedDict(pairs)
 
 
+def _empty_bytes(*arguments):
+    """Stand for `bytes()`, with which Python 3 writes no bytes in protocols below 3."""
+    if arguments:
+        raise Refused('a call of bytes with arguments')
+    return b''
+
+
 def _not_callable(name):
     def refuse(*_):
         raise Refused(f'a call of {name}')
@@ -137,7 +144,8 @@ NUMPY = {'multiarray._reconstruct': lambda *_: Array(), 'multiarray.scalar': _sc
 ALLOWED = {f'numpy.{core}.{name}': function
            for core in ('core', '_core') for name, function in NUMPY.items()}
 ALLOWED.update({'numpy.ndarray': _not_callable('numpy.ndarray'), 'numpy.dtype': Kind,
-                'collections.OrderedDict': _ordered_dict})
+                'collections.OrderedDict': _ordered_dict, '__builtin__.bytes': _empty_bytes,
+                'builtins.bytes': _empty_bytes})
 
 
 class _Named:

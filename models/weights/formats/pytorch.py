@@ -75,11 +75,13 @@ def read_zip(path):
         if program:
             raise pickles.Refused(f'{path} was refused, it is a TorchScript program ({program[0]}):'
                                   ' save its parameters with torch.save(model.state_dict(), FILE)')
-        for entry in entries.values():  # nothing in it can then be larger than the file
-            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > size:
-                raise pickles.Refused(f'{path} was refused: {entry.filename} in it claims '
-                                      f'{entry.file_size} bytes, compressed; PyTorch compresses '
-                                      'nothing')
+        if sum(entry.file_size for entry in entries.values()) > size:
+            raise pickles.Refused(f'{path} was refused: what is in it claims more than the '
+                                  f'{size} bytes of the file')
+        for entry in entries.values():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise pickles.Refused(f'{path} was refused: {entry.filename} in it is compressed; '
+                                      'PyTorch compresses nothing')
         (pickled, *others) = [name for name in entries if name.endswith('/data.pkl')]
         if others:
             raise pickles.Refused(f'{path} was refused: it has data.pkl more than once')
