@@ -65,8 +65,9 @@ def parse(arguments):
     command.add_argument('network')
     command.add_argument('--photos', nargs='+', required=True, metavar='PHOTO|FOLDER')
     command.add_argument('--weights', metavar='FILE', help='weights of the network, .npz')
-    command.add_argument('--pool', choices=POOLINGS, default='average_exc_pad',
-                         help='kind of pooling that the recipe will use')
+    command.add_argument('--pool', choices=POOLINGS, default='max',
+                         help='kind of pooling while the means are measured; the network that '
+                              'Gatys gave away was measured with max')
     command.add_argument('--size', type=command_line.pixels, default=256,
                          help="pixels of the photos' shorter side")
     command.add_argument('--floor', type=command_line.weight, default=0.0,
@@ -160,7 +161,8 @@ def normalise(options):
                   'size': options.size, 'floor': options.floor,
                   'photos': len(found) - len(reader.problems), 'converter': conversion.VERSION,
                   'arrays': {key: files.array_sha256(array) for key, array in arrays.items()}}
-    files.write(target, {**arrays, 'mean_pixel': mean_pixel}, provenance)
+    files.write(target, {**arrays, 'mean_pixel': mean_pixel,
+                         **conversion.width_of(options.network, arrays)}, provenance)
     normalised = NORMALISED.format(options.network)
     print(f'{normalised}: {target}' + ('' if normalised in networks.NETWORKS else
                                        f' (use it with --model {options.network} --weights)'))

@@ -74,6 +74,14 @@ def skeleton(network, width=1, classes=None):
     return networks.build(network, array=array, width=width, classes=classes), shapes
 
 
+def width_of(network, arrays):
+    """Return {'width': factor} where the first layer of some weights has another number of filters
+    than the network, else nothing, as it stands in a weight file."""
+    key, kernel = next(iter(arrays.items()))
+    width = kernel.shape[0] / skeleton(network)[1][key][0]
+    return {} if width == 1 else {'width': np.float64(width)}
+
+
 class _NothingInCommon(ArchiveError):
     """A layout has nothing to do with a file."""
 
@@ -317,9 +325,7 @@ def _descriptions(path, contents, network, layout, arrays):
         mean_pixel = LAYOUTS[layout].mean_pixel(network)
     described = {'mean_pixel': np.asarray(mean_pixel, 'float32')}
     full = skeleton(network)[1]
-    key, kernel = next(iter(arrays.items()))
-    if kernel.shape[0] != full[key][0]:
-        described['width'] = np.float64(kernel.shape[0] / full[key][0])
+    described.update(width_of(network, arrays))
     count = len(next(reversed(arrays.values())))
     complete = next(reversed(arrays)) == next(reversed(full))
     if complete and list(networks.NETWORKS[network]())[-1][0] == 'prob':

@@ -123,6 +123,14 @@ def write(path, arrays, provenance):
                 os.remove(unfinished)
 
 
+def _is_npz(path):
+    """Tell whether a file is a zip of arrays; PyTorch's files are zips, too."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(name.endswith('.npy') for name in archive.namelist())
+
+
 def array_sha256(array):
     """Return the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
@@ -188,7 +196,7 @@ class WeightFile:
 
     def __init__(self, path, network=None):
         self.path = path
-        if not zipfile.is_zipfile(path):
+        if not _is_npz(path):
             raise ArchiveError(f'{path} is not a weight file of the archive (.npz); convert it: '
                                f'python -m models.weights convert {path} --as '
                                f'{network or "NETWORK"}')

@@ -248,7 +248,6 @@ def test_an_address_that_nobody_answers_is_told(server, target):
     server.server_close()
     assert 'refused' in failure([server.url('whole')], target)
     assert 'no address' in failure(['not an address'], target)
-    assert failure(['http://name.invalid/file'], target)
 
 
 def test_a_begun_download_survives_a_broken_mirror(server, target):
