@@ -19,9 +19,9 @@ NETWORKS = {
     'vgg19_quarter': vgg.vgg19_quarter,
     'vgg16': vgg.vgg16,
     'vgg19': vgg.vgg19,
-    'vgg19_normalized': vgg.vgg19_convolutions,
     'vgg16_torchvision': vgg.vgg16,  # trained anew by others, with other preprocessing: others
     'vgg19_torchvision': vgg.vgg19,
+    'vgg19_normalized': vgg.vgg19_convolutions,
     'squeezenet': squeezenet.squeezenet,
     'all_cnn_c': all_cnn.all_cnn_c,
     'base_cnn_c': all_cnn.base_cnn_c,

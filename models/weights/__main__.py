@@ -13,7 +13,7 @@ from pathlib import Path
 
 import models
 from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer
-from models import networks
+from models import all_cnn, networks
 from models.errors import ArchiveError
 from models.vgg import POOLINGS
 from models.weights import conversion, download, files, layouts, normalisation, sources
@@ -265,7 +265,7 @@ def _by_hand(known):
 def _how_else(network):
     if network == files.EMBEDDED.stem:
         return ': it comes with the archive'
-    if not sources.of_network(network):
+    if network in all_cnn.PUBLISHED_ERRORS:
         return ': train it (recipes/train_all_cnn.py)'
     return f' (python -m models.weights convert FILE --as {network})'
 
@@ -303,7 +303,9 @@ def _is_own(network):
 
 
 def _origin(network):
-    return 'comes with the archive' if _is_own(network) else 'train it'
+    if _is_own(network):
+        return 'comes with the archive'
+    return 'train it' if network in all_cnn.PUBLISHED_ERRORS else 'none known'
 
 
 def _state(source, here):

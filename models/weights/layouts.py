@@ -37,7 +37,8 @@ from models.weights.files import VGG_MEAN_PIXEL
 MEAN_PIXELS = {  # BGR; where the file itself has none
     'vgg16': VGG_MEAN_PIXEL, 'vgg19': VGG_MEAN_PIXEL, 'vgg19_normalized': VGG_MEAN_PIXEL,
     'squeezenet': (104, 117, 123), 'googlenet': (104, 117, 123),
-    'caffenet': (104.00699, 116.66877, 122.67892),  # of the mean image ilsvrc_2012_mean
+    'alexnet': (104.00699, 116.66877, 122.67892),  # of the mean image ilsvrc_2012_mean
+    'caffenet': (104.00699, 116.66877, 122.67892),
     # Oxford's mean image of this network has about the mean pixel of the VGGs: not checked.
     'vgg_cnn_s': VGG_MEAN_PIXEL,
 }

@@ -133,6 +133,38 @@ def test_a_file_that_convolves_is_turned(tmp_path, golden, features):
         assert difference(found, 'narrow.npz', golden) < 1e-5
 
 
+def parameters_of(net):
+    return lasagne.layers.get_all_param_values(next(reversed(net.values())))
+
+
+@pytest.mark.parametrize('network', [name for name in layouts.MEAN_PIXELS
+                                     if name in models.NETWORKS])
+def test_each_networks_layers_have_their_names_and_their_order(tmp_path, write_caffemodel, network):
+    """In Caffe's files, and in lists of Lasagne's parameters, the order of which is Lasagne's."""
+    net = models.build(network, width=1 / 16, seed=1)
+    values = parameters_of(net)
+    arrays, parts = {}, []
+    for name, layer in net.items():
+        if hasattr(layer, 'W'):
+            W, b = layer.W.get_value(), layer.b.get_value()
+            arrays[f'{name}.W'], arrays[f'{name}.b'] = W.T if W.ndim == 2 else W, b
+            halves = 2 if network == 'caffenet' and name in layouts.IN_TWO_GROUPS else 1
+            for half in zip(np.split(W[:, :, ::-1, ::-1] if W.ndim == 4 else W, halves),
+                            np.split(b, halves)):
+                parts += half
+    write_caffemodel(tmp_path / 'w.caffemodel', {key: np.ascontiguousarray(array, 'float32')
+                                                 for key, array in arrays.items()})
+    layout = 'recipes_caffenet' if network == 'caffenet' else 'recipes'
+    with open(tmp_path / 'w.pkl', 'wb') as file:
+        pickle.dump(parts if network == 'caffenet' else values, file, 2)
+    for name, wanted in (('w.caffemodel', None), ('w.pkl', layout)):
+        conversion.convert(tmp_path / name, network, tmp_path / 'w.npz', wanted)
+        loaded, _, mean_pixel = models.load(network, tmp_path / 'w.npz')
+        np.testing.assert_allclose(mean_pixel, layouts.MEAN_PIXELS[network], rtol=1e-6)
+        for found, expected in zip(parameters_of(loaded), values):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_words_mean_and_width_come_along(tmp_path):
     conversion.convert(FILES / 'tiny_recipes_mean_image.pkl', 'vgg19', tmp_path / 'w.npz')
     net, classes, mean_pixel = models.load('vgg19', tmp_path / 'w.npz')

@@ -256,10 +256,8 @@ def test_a_memo_index_of_two_billion_takes_no_memory(refused, python, tmp_path):
     (tmp_path / 'memo.pkl').write_bytes(content)
     run = python('-c', 'import models, resource, sys\n'
                        'from models.weights import formats\n'
-                       'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
-                       'print(formats.read(sys.argv[1]).arrays)\n'
-                       'after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
-                       'assert after - before < 50000, after - before\n', tmp_path / 'memo.pkl')
+                       'resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n'
+                       'print(formats.read(sys.argv[1]).arrays)\n', tmp_path / 'memo.pkl')
     assert run.returncode == 0 and 'OrderedDict()' in run.stdout, run.stderr
 
 
@@ -299,34 +297,20 @@ def test_hdf5_files_that_point_elsewhere_or_claim_much_are_refused(refused, tmp_
     assert 'holds no numbers' in told
 
 
-def varint(value):
-    """Return a number as a protocol buffer has it."""
-    parts = []
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*parts, value])
-
-
-def message(*fields):
-    """Return a protocol buffer of (number, bytes or integer) fields."""
-    return b''.join(varint(number << 3 | 2) + varint(len(value)) + value
-                    if isinstance(value, bytes) else varint(number << 3) + varint(value)
-                    for number, value in fields)
-
-
 @pytest.mark.parametrize('blob, word', [
-    (message((7, message((1, 10 ** 9), (1, 10 ** 9))), (5, bytes(16))), '1000000000'),
-    (message((7, message((1, 2 ** 63), (1, 2))), (5, bytes(16))), 'blob of shape'),
-    (message((7, message((1, 2 ** 64 - 1))), (5, bytes(4))), 'blob of shape'),
-    (message((5, bytes(15))), 'ends within a number'),
-    (message(*[(1, 1)] * 5, (7, message(*[(1, 1)] * 40)), (5, bytes(4))), '40 dimensions'),
-    (b'\x2a\xff\xff\xff\xff\x0f1234', 'beyond'),
-    (b'\x2a' + b'\xff' * 11, 'more than 64 bits'),
-    (b'\x2b1234', 'wire type 3'),
+    (lambda message: message((7, message((1, 10 ** 9), (1, 10 ** 9))), (5, bytes(16))),
+     '1000000000'),
+    (lambda message: message((7, message((1, 2 ** 63), (1, 2))), (5, bytes(16))), 'blob of shape'),
+    (lambda message: message((7, message((1, 2 ** 64 - 1))), (5, bytes(4))), 'blob of shape'),
+    (lambda message: message((5, bytes(15))), 'ends within a number'),
+    (lambda message: message(*[(1, 1)] * 5, (7, message(*[(1, 1)] * 40)), (5, bytes(4))),
+     '40 dimensions'),
+    (lambda message: b'\x2a\xff\xff\xff\xff\x0f1234', 'beyond'),
+    (lambda message: b'\x2a' + b'\xff' * 11, 'more than 64 bits'),
+    (lambda message: b'\x2b1234', 'wire type 3'),
 ])
-def test_lying_caffemodels_are_errors(refused, blob, word):
-    layer = message((1, b'conv1_1'), (7, blob))
+def test_lying_caffemodels_are_errors(refused, message, blob, word):
+    layer = message((1, b'conv1_1'), (7, blob(message)))
     told = refused(message((1, b'VGG'), (100, layer)))
     assert word in told, told
 
