@@ -105,26 +105,14 @@ def fetch(options):
     """Download the weights of a network from the first source that gives them; convert them."""
     network = options.network
     networks.known_name(network, list(networks.NETWORKS), 'network')
-    target = _path(network)
-    if target.exists() and not options.force and not _lacks_classes(options, target):
-        print(f'{network} is here: {target} (--force fetches it again)')
+    if _is_here(options):
         return
-    problems = []
-    for source in _wanted_sources(options):
-        # Two sources may have files of one name.
-        place = files.folder() / 'downloads' / f'{source.hash.partition(":")[2][:8]}-{source.file}'
-        try:
-            url = download.fetch([options.url] if options.url else source.urls(), place,
-                                 source.hash, options.quiet)
-        except ArchiveError as problem:
-            problems.append(problem)
-            continue
-        conversion.convert(place, network, target, source.layout, url or source.urls()[0])
-        if not options.keep:
-            place.unlink()
-        print(f'{network}: {target}')
-        return
-    raise ArchiveError('; '.join(str(problem) for problem in problems))
+    wanted = _wanted_sources(options)
+    downloads = files.folder() / 'downloads'
+    downloads.mkdir(parents=True, exist_ok=True)
+    with download.alone(downloads / network, options.quiet):
+        if not _is_here(options):  # while this process waited for another one
+            print(f'{network}: {_fetched(options, wanted, downloads)}')
 
 
 def convert(options):
@@ -217,10 +205,45 @@ def _verified(network):
     if deepest:
         models.load(network, path, deepest=deepest[-1])
     if not count:
-        return f'{path} can be loaded; it says nothing about its origin'
+        origin = ('it comes with the archive' if _is_own(network)
+                  else 'it says nothing about its origin')
+        return f'{path} can be loaded; {origin}'
     origin = (provenance.get('url') or provenance.get('file')
               or f'normalised {provenance.get("normalised_from")}')
     return f'{path} is as it was written, {count} arrays, from {origin}'
+
+
+def _is_here(options):
+    """Tell, and print, whether the weights that are wanted are here already."""
+    target = _path(options.network)
+    if options.force or not target.exists() or _lacks_classes(options, target):
+        return False
+    print(f'{options.network} is here: {target} (--force fetches it again)')
+    return True
+
+
+def _fetched(options, wanted, downloads):
+    """Download and convert from the first of some sources that gives it; return the path.
+
+    Raises:
+        ArchiveError: none gives it.
+    """
+    target, problems = _path(options.network), []
+    for source in wanted:
+        # Two sources may have files of one name.
+        place = downloads / f'{source.hash.partition(":")[2][:8]}-{source.file}'
+        try:
+            url = download.fetch([options.url] if options.url else source.urls(), place,
+                                 source.hash, options.quiet)
+        except ArchiveError as problem:
+            problems.append(str(problem))
+            continue
+        conversion.convert(place, options.network, target, source.layout,
+                           url or source.urls()[0])
+        if not options.keep:
+            place.unlink()
+        return target
+    raise ArchiveError('; '.join(problems))
 
 
 def _wanted_sources(options):

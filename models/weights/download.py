@@ -62,7 +62,7 @@ def fetch(urls, target, wanted, quiet=False):
     part = target.with_name(target.name + '.part')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target, quiet):
+        with alone(target, quiet):
             if target.exists() and sources.is_right(wanted, sources.digests_of(target)):
                 return None
             return _from_any(urls, part, target, wanted, quiet)
@@ -193,8 +193,13 @@ def _some(response):
 
 
 @contextlib.contextmanager
-def _alone(target, quiet):
-    """Hold the lock on a file that is downloaded; wait for a process that has it."""
+def alone(target, quiet=False):
+    """Hold the lock on a file that is fetched; wait for a process that has it.
+
+    Args:
+        target: path of the file; the lock is beside it and stays there.
+        quiet: do not tell that it waits.
+    """
     lock = filelock.FileLock(f'{target}.lock')
     try:
         lock.acquire(timeout=0)

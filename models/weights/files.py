@@ -21,7 +21,7 @@ import platformdirs
 import theano
 
 from models.errors import ArchiveError
-from models.weights import torchvision
+from models.weights import sources, torchvision
 
 EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
@@ -73,15 +73,13 @@ def find(name, weights=None):
 
 
 def _how_to_get(name):
-    from models.weights import sources
-
     fetched = [source for source in sources.of_network(name) if source.can_be_fetched()]
     fetch = (f'fetch them (python -m models.weights fetch {name}, {fetched[0].megabytes} MB), '
              if fetched else '')
-    return (f'the weights of {name} do not come with the archive; {fetch}convert a file that you '
-            f'have (python -m models.weights convert FILE --as {name}), name an .npz file '
-            f'(--weights FILE), or the folder of {name}.npz in $ARCHIVE_WEIGHTS, or use '
-            'vgg19_quarter, which does')
+    return (f'the weights of {name} are not in {folder()}: {fetch}convert a file that you have '
+            f'(python -m models.weights convert FILE --as {name}), name an .npz file '
+            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_quarter, which '
+            'comes with the archive')
 
 
 def write(path, arrays, provenance):

@@ -1,6 +1,8 @@
 """`python -m models.weights`: list, fetch, convert, normalise, verify, where."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import lasagne
@@ -71,6 +73,28 @@ def test_fetch_converts_verifies_and_is_found(capsys, folder, small_sources):
     assert output(capsys, 'where').strip() == str(folder)
     assert 'here' in next(line for line in output(capsys, 'list').splitlines()
                           if line.startswith('vgg19 '))
+
+
+FETCH = """
+import sys
+import models
+from models.weights import __main__, sources
+digest = sources.digests_of(sys.argv[1] + '/tiny_legacy.h5')['md5']
+sources.SOURCES = (sources.Source('keras', 'vgg19', 'tiny_legacy.h5',
+                                  ('file://' + sys.argv[1] + '/',), 'md5:' + digest, 1, 'keras',
+                                  'CC0'),)
+__main__.main(['fetch', 'vgg19'])
+"""
+
+
+def test_two_processes_fetch_and_convert_once(folder):
+    both = [subprocess.Popen([sys.executable, '-c', FETCH, str(FILES)], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sorted('is here' in out for out, _ in outputs) == [False, True], outputs
+    assert [path.name for path in folder.iterdir() if path.is_file()] == ['vgg19.npz']
+    assert models.load('vgg19')[1][0] == 'class 0'
 
 
 def test_a_cut_off_file_is_replaced_when_all_of_it_is_wanted(capsys, folder, small_sources):
