@@ -238,8 +238,7 @@ def _fetched(options, wanted, downloads):
         except ArchiveError as problem:
             problems.append(str(problem))
             continue
-        conversion.convert(place, options.network, target, source.layout,
-                           url or source.urls()[0])
+        conversion.convert(place, options.network, target, url=url or source.urls()[0])
         if not options.keep:
             place.unlink()
         return target

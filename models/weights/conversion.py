@@ -44,7 +44,8 @@ def convert(path, network, target, layout=None, url=None):
     if source and source.network != network:
         raise ArchiveError(f'{path} is {source.file}, of {source.network}; convert it --as '
                            f'{source.network}')
-    chosen = _choose_layout(path, contents, network, layout or (source and source.layout))
+    chosen = layout or _find_layout(path, contents, network, source and source.layout)
+    networks.known_name(chosen, list(LAYOUTS), 'layout')
     arrays, extra = _Translation(path, contents, network, chosen).arrays()
     if extra:
         _require_no_larger(path, contents, network, chosen)
@@ -218,15 +219,18 @@ class _Translation:
         return list(self.net)[-1] == 'prob'
 
 
-def _choose_layout(path, contents, network, given):
+def _find_layout(path, contents, network, stated):
     """Return the key of the layout that a file has.
+
+    Args:
+        path: of the file, for messages.
+        contents: of the file.
+        network: whose weights it has.
+        stated: the key that the table of sources has for a file of this hash, or None.
 
     Raises:
         ArchiveError: none fits, or several do.
     """
-    if given is not None:
-        networks.known_name(given, list(LAYOUTS), 'layout')
-        return given
     fitting, problem = [], None
     for key, layout in LAYOUTS.items():
         if contents.kind not in layout.kinds:
@@ -242,7 +246,9 @@ def _choose_layout(path, contents, network, given):
             fitting.append(key)
             kernel = translation.first_kernel()
             if network in OXFORDS[:2] and _is_oxfords(_in_bgr(layout, kernel)):
-                return key
+                return key  # nothing is surer
+    if stated in fitting:
+        return stated
     fitting = [key for key in fitting if not LAYOUTS[key].only_if_proved]
     if not fitting:
         raise problem or ArchiveError(f'{path} does not fit {network}: it holds '

@@ -11,7 +11,7 @@ import theano
 
 import models
 from models.errors import ArchiveError
-from models.weights import conversion, files, fingerprint, formats, layouts
+from models.weights import conversion, files, fingerprint, formats, layouts, sources
 from recipes.common import images
 
 GOLDEN = Path(__file__).parents[2] / 'golden'
@@ -229,6 +229,15 @@ def real(shared_data):
     return plain, normalised
 
 
+def test_a_known_hash_settles_what_the_names_leave_open(tmp_path, monkeypatch):
+    digest = sources.digests_of(FILES / 'narrow.pth')['sha256']
+    monkeypatch.setattr(sources, 'SOURCES', (sources.Source(
+        'johnson', 'vgg19', 'vgg19.pth', (), f'sha256:{digest[:8]}', 1, 'oxford_pytorch', 'CC0'),))
+    provenance = conversion.convert(FILES / 'narrow.pth', 'vgg19', tmp_path / 'w.npz')
+    assert provenance['source'] == 'johnson' and provenance['licence'] == 'CC0'
+    assert '--as vgg19' in refusal(FILES / 'narrow.pth', 'vgg16', None, tmp_path / 'v.npz')
+
+
 def in_pytorch(arrays, change=lambda kernel: kernel):
     """Return a list of arrays under torchvision's names."""
     names = dict(zip(('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1'), (0, 2, 5, 7, 10)))
@@ -249,7 +258,8 @@ def test_a_vgg19_is_known_by_its_first_kernels(tmp_path, real):
                                   tmp_path / 'w.npz')['layout'] == layout
 
 
-def test_matconvnets_rows_and_columns_are_told_apart(tmp_path, real):
+def test_matconvnets_rows_and_columns_are_told_apart(tmp_path, real, monkeypatch):
+    """The first kernels are believed more than the table of sources."""
     import scipy.io
 
     def save(axes):
@@ -266,8 +276,11 @@ def test_matconvnets_rows_and_columns_are_told_apart(tmp_path, real):
 
     for axes, layout in (((2, 3, 1, 0), 'matconvnet'), ((3, 2, 1, 0), 'matconvnet_transposed')):
         save(axes)
-        assert conversion.convert(tmp_path / 'm.mat', 'vgg19',
-                                  tmp_path / 'w.npz')['layout'] == layout
+        digest = sources.digests_of(tmp_path / 'm.mat')['md5']
+        monkeypatch.setattr(sources, 'SOURCES', (sources.Source(
+            'matconvnet', 'vgg19', 'm.mat', (), f'md5:{digest}', 1, 'matconvnet', 'CC0'),))
+        provenance = conversion.convert(tmp_path / 'm.mat', 'vgg19', tmp_path / 'w.npz')
+        assert provenance['layout'] == layout and provenance['source'] == 'matconvnet'
 
 
 def refusal(path, network, layout=None, target=None):
