@@ -8,6 +8,7 @@
     python -m models.weights where
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -230,8 +231,8 @@ def _fetched(options, wanted, downloads):
     """
     target, problems = _path(options.network), []
     for source in wanted:
-        # Two sources may have files of one name.
-        place = downloads / f'{source.hash.partition(":")[2][:8]}-{source.file}'
+        # In a folder of its own: two sources may have files of one name.
+        place = downloads / source.hash.partition(':')[2][:8] / source.file
         try:
             url = download.fetch([options.url] if options.url else source.urls(), place,
                                  source.hash, options.quiet)
@@ -240,9 +241,11 @@ def _fetched(options, wanted, downloads):
             continue
         conversion.convert(place, options.network, target, url=url or source.urls()[0])
         if not options.keep:
-            place.unlink()
+            shutil.rmtree(place.parent)
         return target
-    raise ArchiveError('; '.join(problems))
+    raise ArchiveError(f'{"; ".join(problems)}. Try again later, or get one of these files '
+                       'elsewhere and convert it: python -m models.weights convert FILE --as '
+                       f'{options.network}')
 
 
 def _wanted_sources(options):

@@ -249,19 +249,34 @@ def _find_layout(path, contents, network, stated):
                 return key  # nothing is surer
     if stated in fitting:
         return stated
-    fitting = [key for key in fitting if not LAYOUTS[key].only_if_proved]
-    if not fitting:
-        raise problem or ArchiveError(f'{path} does not fit {network}: it holds '
-                                      f'{_listed(contents.modules())}')
-    if not LAYOUTS[fitting[0]].is_proved_by(contents):
-        others = [key for key, layout in LAYOUTS.items() if contents.kind in layout.kinds
-                  and layout.modules(network, [], []) is not None]
+    sure = [key for key in fitting if not LAYOUTS[key].only_if_proved]
+    if not sure:
+        others = _networks_that_fit(path, contents)
+        hint = f'; it fits {" and ".join(others)}' if others else ''
+        told = problem or f'{path} does not fit {network}: it holds {_listed(contents.modules())}'
+        raise ArchiveError(f'{told}{hint}')
+    if not LAYOUTS[sure[0]].is_proved_by(contents):
         retrained = f'{network}_torchvision'
         hint = (f'; or, if they are the weights that torchvision trained, --as {retrained}'
                 if retrained in networks.NETWORKS and contents.kind != 'list' else '')
         raise ArchiveError(f'the names in {path} leave open what its numbers mean; say what it is: '
-                           f'--from {" or --from ".join(others)}{hint}')
-    return fitting[0]
+                           f'--from {" or --from ".join(fitting)}{hint}')
+    return sure[0]
+
+
+def _networks_that_fit(path, contents):
+    """Return the networks to which all modules of a file belong."""
+    found = []
+    for network in networks.NETWORKS:
+        for key, layout in LAYOUTS.items():
+            if contents.kind in layout.kinds and network not in found:
+                try:
+                    _, extra = _Translation(path, contents, network, key).arrays()
+                except ArchiveError:
+                    continue
+                if not extra:
+                    found.append(network)
+    return found
 
 
 def _require_no_larger(path, contents, network, layout):

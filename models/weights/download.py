@@ -80,11 +80,9 @@ def _from_any(urls, part, target, wanted, quiet):
             continue
         os.replace(part, target)
         return url
-    kept = f' ({part} is kept; the next try goes on with it)' if part.exists() else ''
-    raise ArchiveError(
-        f'{target.name} could not be fetched{kept}: {"; ".join(reasons)}. Try again later, or get '
-        f'the file elsewhere ({wanted.replace(":", " ", 1)}) and convert it: '
-        f'python -m models.weights convert FILE --as NETWORK')
+    kept = f'; {part} is kept, the next try goes on with it' if part.exists() else ''
+    raise ArchiveError(f'{target.name} ({wanted.replace(":", " ", 1)}) could not be fetched: '
+                       f'{"; ".join(reasons)}{kept}')
 
 
 def _from(url, part, wanted, quiet):

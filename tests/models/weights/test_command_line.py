@@ -61,6 +61,8 @@ def test_fetch_converts_verifies_and_is_found(capsys, folder, small_sources):
     told = output(capsys, 'fetch', 'vgg19', '--quiet')
     assert str(folder / 'vgg19.npz') in told
     assert not [path for path in folder.rglob('*') if path.suffix in ('.h5', '.mat', '.part')]
+    assert [path.name for path in (folder / 'downloads').iterdir() if path.is_file()] == [
+        'vgg19.lock']
     net, classes, _ = models.load('vgg19')
     assert net['fc6'].num_units == 64 and len(classes) == 5
     with files.WeightFile(folder / 'vgg19.npz', 'vgg19') as file:
@@ -99,7 +101,7 @@ def test_two_processes_fetch_and_convert_once(folder):
 
 def test_a_cut_off_file_is_replaced_when_all_of_it_is_wanted(capsys, folder, small_sources):
     output(capsys, 'fetch', 'vgg19', '--convolutions-only', '--keep', '--quiet')
-    assert list((folder / 'downloads').glob('*narrow_legacy.h5'))
+    assert list((folder / 'downloads').glob('*/narrow_legacy.h5'))
     assert models.load('vgg19', deepest='conv5_4')[0]['conv5_4'].num_filters == 32
     assert 'is here' in output(capsys, 'fetch', 'vgg19', '--convolutions-only')
     output(capsys, 'fetch', 'vgg19', '--quiet')
@@ -122,7 +124,8 @@ def test_an_address_of_ones_own_must_give_a_known_file(capsys, folder, small_sou
 def test_every_source_that_fails_is_named(capsys, folder, small_sources, monkeypatch):
     monkeypatch.setattr(sources, 'SOURCES', sources.SOURCES[:1])
     told, status = error(capsys, 'fetch', 'vgg19', '--quiet')
-    assert status == 2 and '0' * 32 in told and 'convert' in told
+    assert status == 2 and '0' * 32 in told and 'Try again later' in told
+    assert told.count('convert FILE --as vgg19') == 1
     assert not (folder / 'vgg19.npz').exists()
 
 

@@ -344,6 +344,7 @@ def without(path, *left_out):
     (lambda path: path.write_text('just text') and path, 'vgg19', None, ['.caffemodel', '.mat']),
     (lambda path: FILES / 'narrow.pth', 'vgg19', None,
      ['leave open', '--from oxford_pytorch', '--as vgg19_torchvision']),
+    (lambda path: FILES / 'tiny.pth', 'vgg16', None, ['vgg16', 'it fits vgg19']),
     (lambda path: FILES / 'tiny_recipes_list.pkl', 'vgg19', None,
      ['leave open', '--from recipes', '--from neural_doodle']),
     (lambda path: FILES / 'narrow.pth', 'vgg91', None, ['did you mean', 'vgg19']),
