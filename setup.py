@@ -10,7 +10,7 @@ setup(
     license='MIT',
     python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
-    package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
+    package_data={'models': ['embedded/*', 'weights/*.txt', 'weights/*.npz', 'runtime/c/*.c'],
                   'recipes': ['assets/*.jpg']},
     install_requires=[
         'theano-pymc==1.1.2',
@@ -23,6 +23,10 @@ setup(
         'scikit-image>=0.22,<0.25',
         'threadpoolctl>=3,<4',
         'tqdm>=4.60,<5',
+        'platformdirs>=3,<5',
+        'filelock>=3.4,<5',
+        'h5py>=3.8,<4',
+        'safetensors>=0.4,<1',
     ],
     extras_require={
         'test': ['pytest>=7,<10', 'ruff>=0.4,<1'],

@@ -19,6 +19,8 @@ NETWORKS = {
     'vgg19_quarter': vgg.vgg19_quarter,
     'vgg16': vgg.vgg16,
     'vgg19': vgg.vgg19,
+    'vgg16_torchvision': vgg.vgg16,  # trained anew by others, with other preprocessing: others
+    'vgg19_torchvision': vgg.vgg19,
     'vgg19_normalized': vgg.vgg19_convolutions,
     'squeezenet': squeezenet.squeezenet,
     'all_cnn_c': all_cnn.all_cnn_c,
@@ -72,7 +74,7 @@ def load(name, weights=None, pool='max', deepest=None):
     Args:
         name, pool, deepest: as for `build`.
         weights: an .npz file, with the archive's names or, for SqueezeNet, torchvision's; None
-            takes the embedded network's own, or `<name>.npz` in the folder $ARCHIVE_WEIGHTS.
+            takes the embedded network's own, or `<name>.npz` in `models.weights.files.folder()`.
 
     Returns:
         (net, classes, mean_pixel): the OrderedDict of layers; the list of class names, ImageNet's

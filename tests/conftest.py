@@ -21,6 +21,16 @@ def shared_data():
     return folder
 
 
+@pytest.fixture(autouse=True, scope='session')
+def no_weights_of_the_user(tmp_path_factory):
+    """Let tests find no weights that somebody fetched on this machine."""
+    folder = str(tmp_path_factory.mktemp('cache'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv('ARCHIVE_WEIGHTS', raising=False)
+        patch.setattr('models.weights.files.platformdirs.user_cache_dir', lambda *_: folder)
+        yield
+
+
 @pytest.fixture
 def python():
     """Return a function that runs Python code or a file in a process of its own."""

@@ -1,1 +1,1 @@
-"""Weights of networks: reading the files, and Gatys' normalisation."""
+"""Weights of networks: sources, downloads, files of every kind, Gatys' normalisation."""

@@ -1,27 +1,46 @@
 """The archive's weight files: `.npz` with `<layer>.W`, `<layer>.b`, `mean_pixel`, `classes`.
 
 Kernels are (out, in, rows, columns) and correlate (they are not flipped), for an input in BGR,
-0..255, minus mean_pixel. Nothing in a file is ever unpickled.
+0..255, minus mean_pixel. `provenance` is JSON: where the numbers come from, and the hash of each
+array. Nothing in a file is ever unpickled.
 """
 
+import contextlib
+import errno
 import hashlib
+import json
 import logging
 import os
+import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import theano
 
 from models.errors import ArchiveError
-from models.weights import torchvision
+from models.weights import sources, torchvision
 
 EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
-DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width'}
+DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
+BROKEN = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError,
+          zipfile.BadZipFile, zlib.error)
+MOST_COMPRESSED = 100  # times; trained numbers shrink to 90 %, zeros a thousandfold
 
 log = logging.getLogger('archive')
+
+
+def folder():
+    """Return the folder of fetched and converted weights.
+
+    It is $ARCHIVE_WEIGHTS, else the place where this platform keeps what can be had again.
+    """
+    return Path(os.environ.get('ARCHIVE_WEIGHTS')
+                or Path(platformdirs.user_cache_dir('lasagne-archive')) / 'weights')
 
 
 def find(name, weights=None):
@@ -29,21 +48,19 @@ def find(name, weights=None):
 
     Args:
         name: of the network.
-        weights: a path; None looks for the embedded file or $ARCHIVE_WEIGHTS/<name>.npz.
+        weights: a path; None looks for the embedded file or `<name>.npz` in `folder()`.
 
     Raises:
-        ArchiveError: there is no such file.
+        ArchiveError: there is no such file; says which command gets one.
     """
     if weights is not None:
         path = Path(weights)
     elif name == EMBEDDED.stem:
         path = EMBEDDED
-    elif os.environ.get('ARCHIVE_WEIGHTS'):
-        path = Path(os.environ['ARCHIVE_WEIGHTS']) / f'{name}.npz'
     else:
-        raise ArchiveError(f'the weights of {name} do not come with the archive; name their .npz '
-                           f'file (--weights FILE), or the folder of {name}.npz in '
-                           '$ARCHIVE_WEIGHTS, or use vgg19_quarter, which does')
+        path = folder() / f'{name}.npz'
+        if not path.exists():
+            raise ArchiveError(_how_to_get(name))
     try:
         with open(path, 'rb'):
             return path
@@ -53,6 +70,97 @@ def find(name, weights=None):
         raise ArchiveError(f'{path} is a folder; name the .npz file of weights in it') from problem
     except OSError as problem:
         raise ArchiveError(f'cannot read {path}: {problem.strerror}') from problem
+
+
+def _how_to_get(name):
+    fetched = [source for source in sources.of_network(name) if source.can_be_fetched()]
+    fetch = (f'fetch them (python -m models.weights fetch {name}, {fetched[0].megabytes} MB), '
+             if fetched else '')
+    return (f'the weights of {name} are not in {folder()}: {fetch}convert a file that you have '
+            f'(python -m models.weights convert FILE --as {name}), name an .npz file '
+            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_quarter, which '
+            'comes with the archive')
+
+
+def write(path, arrays, provenance):
+    """Write a weight file so that it is there in whole or not at all.
+
+    The same arrays and provenance give the same bytes.
+
+    Args:
+        path: of the .npz.
+        arrays: key -> array; no array of objects.
+        provenance: what JSON can hold.
+
+    Raises:
+        ArchiveError: the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    text = np.array(json.dumps(provenance, sort_keys=True))
+    unfinished = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.',
+                                         delete=False) as file:
+            unfinished = file.name
+            np.savez(file, **arrays, provenance=text)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(unfinished, 0o666 & ~mask)  # a temporary file is the owner's alone
+        os.replace(unfinished, path)
+    except OSError as problem:
+        told = ('the disk is full; make room' if problem.errno in (errno.ENOSPC, errno.EDQUOT)
+                else problem.strerror or problem)
+        raise ArchiveError(f'cannot write {path}: {told}, or name another folder in '
+                           '$ARCHIVE_WEIGHTS; nothing was changed') from problem
+    finally:
+        if unfinished and os.path.exists(unfinished):
+            with contextlib.suppress(OSError):
+                os.remove(unfinished)
+
+
+def _is_npz(path):
+    """Tell whether a file is a zip of arrays; PyTorch's files are zips, too."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(name.endswith('.npy') for name in archive.namelist())
+
+
+def array_sha256(array):
+    """Return the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+
+
+def require_honest_sizes(path):
+    """Refuse an .npz that would unpack to many times its size, or whose arrays claim more.
+
+    Raises:
+        ArchiveError: says which array.
+        BROKEN: it is no zip file, or a broken one.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                try:
+                    version = np.lib.format.read_magic(file)
+                    header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+                              else np.lib.format.read_array_header_2_0)
+                    shape, _, dtype = header(file)
+                except ValueError:
+                    continue  # no array; np.load tells
+                claimed = dtype.itemsize
+                for length in shape:
+                    claimed *= length  # in Python's numbers, which do not overflow
+                held = entry.file_size - file.tell()
+            if not dtype.hasobject and claimed != held:
+                raise ArchiveError(f'{path} was refused: {entry.filename} claims {shape} of '
+                                   f'{dtype}, and holds {held} bytes')
+            if held > MOST_COMPRESSED * entry.compress_size + (1 << 20):
+                raise ArchiveError(f'{path} was refused: {entry.filename} unpacks from '
+                                   f'{entry.compress_size} to {held} bytes')
 
 
 def sha256(path):
@@ -86,11 +194,14 @@ class WeightFile:
 
     def __init__(self, path, network=None):
         self.path = path
-        if not zipfile.is_zipfile(path):
-            raise ArchiveError(f'{path} is not a weight file of the archive (.npz)')
+        if not _is_npz(path):
+            raise ArchiveError(f'{path} is not a weight file of the archive (.npz); convert it: '
+                               f'python -m models.weights convert {path} --as '
+                               f'{network or "NETWORK"}')
         try:
+            require_honest_sizes(path)
             self.arrays = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+        except BROKEN as problem:
             raise ArchiveError(f'{path} is a broken weight file: {problem}') from problem
         translated = torchvision.keys_of(network)
         self.from_torchvision = any(key in self.arrays.files for key in translated.values())
@@ -147,6 +258,30 @@ class WeightFile:
         """Return the names of the classes in the order of the outputs, or None."""
         return self._read('classes').tolist() if 'classes' in self.arrays.files else None
 
+    def provenance(self):
+        """Return where the numbers come from, a dict, or None where the file does not say."""
+        if 'provenance' not in self.arrays.files:
+            return None
+        try:
+            provenance = json.loads(str(self._read('provenance')))
+        except ValueError as problem:
+            raise ArchiveError(f'{self.path} is broken at provenance: {problem}') from problem
+        if not isinstance(provenance, dict):
+            raise ArchiveError(f'{self.path} is broken at provenance: it is no table')
+        return provenance
+
+    def verify_arrays(self):
+        """Compare each array with the hash that the provenance has of it; return how many.
+
+        Raises:
+            ArchiveError: one differs, is missing, or cannot be read.
+        """
+        hashes = (self.provenance() or {}).get('arrays', {})
+        for key, wanted in hashes.items():
+            if key not in self.arrays.files or array_sha256(self._read(key)) != wanted:
+                raise ArchiveError(f'{self.path} is damaged at {key}; fetch or convert it again')
+        return len(hashes)
+
     def name_extra_keys(self, layers):
         """Name, as a warning, the arrays that belong to none of these layers; they are ignored."""
         extra = [key for key in self.arrays.files
@@ -165,5 +300,5 @@ class WeightFile:
     def _read(self, key):
         try:
             return self.arrays[key]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+        except BROKEN as problem:
             raise ArchiveError(f'{self.path} is broken at {key}: {problem}') from problem
