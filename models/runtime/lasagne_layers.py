@@ -3,11 +3,11 @@
 Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 """
 
+import functools
+
 import theano
 import theano.tensor as T
 from lasagne import init, nonlinearities
-from lasagne.layers import ConcatLayer as OwnConcatLayer
-from lasagne.layers import ElemwiseMergeLayer as OwnElemwiseMergeLayer
 from lasagne.layers import Layer, MergeLayer, Pool2DLayer
 from lasagne.layers.conv import conv_output_length
 from lasagne.layers.pool import pool_output_length
@@ -144,10 +144,9 @@ class DilatedConv2DLayer(Conv2DLayer):
                  untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
                  nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
         self.dilation = as_tuple(dilation, 2, int)
-        if as_tuple(pad, 2) != (0, 0):
-            raise NotImplementedError('DilatedConv2DLayer requires pad=0 / (0,0) / "valid", but '
-                                      'got %r. For a padded dilated convolution, add a PadLayer.'
-                                      % (pad,))
+        if pad not in (0, (0, 0), 'valid'):
+            raise NotImplementedError(f'DilatedConv2DLayer cannot pad (pad={pad!r}); put a PadLayer '
+                                      'below it')
         super().__init__(incoming, num_filters, filter_size, (1, 1), 0, untie_biases, W, b,
                          nonlinearity, flip_filters, **options)
 
@@ -255,74 +254,89 @@ class Upscale1DLayer(Layer):
         return T.extra_ops.repeat(input, self.scale_factor, 2)
 
 
-class _Cropping:
-    """For layers that merge others of the same size: `cropping` cuts all to the smallest.
+class _CroppingMergeLayer(MergeLayer):
+    """Merge layers; `cropping` first cuts all to the smallest.
 
     Args:
-        cropping: for each axis None, 'lower', 'upper' or 'center'; None for none at all.
+        cropping: for each axis None, 'lower', 'upper' or 'center', or None for no axis at all.
+
+    Raises:
+        ValueError: another word, or sizes that differ where they must not.
     """
 
-    def __init__(self, incomings, *arguments, cropping=None, **options):
-        self.cropping = cropping
-        super().__init__(incomings, *arguments, **options)
-        if cropping is not None:
-            dimensions = len(self.input_shapes[0])
-            modes = list(cropping) + [None] * (dimensions - len(cropping))
-            if hasattr(self, 'axis'):
-                modes[self.axis] = None  # along it they may differ
-            unknown = set(modes) - {None, 'lower', 'upper', 'center'}
-            if unknown:
-                raise ValueError(f'Unknown crop mode {unknown.pop()!r}')
-            self.cropping = modes
+    axis = None  # along which sizes may differ
+
+    def __init__(self, incomings, cropping=None, **options):
+        super().__init__(incomings, **options)
+        dimensions = len(self.input_shapes[0])
+        self.cropping = (list(cropping or ()) + dimensions * [None])[:dimensions]
+        if self.axis is not None:
+            self.cropping[self.axis] = None
+        unknown = set(self.cropping) - {None, 'lower', 'upper', 'center'}
+        if unknown:
+            raise ValueError(f'Unknown crop mode {unknown.pop()!r}')
 
     def get_output_shape_for(self, input_shapes):
         """Return the shape of the output; None where it is not known yet."""
-        if self.cropping is not None:
-            input_shapes = [tuple(smallest if mode else own for mode, smallest, own in
-                                  zip(self.cropping, self._smallest(input_shapes), shape))
-                            for shape in input_shapes]
-        return super().get_output_shape_for(input_shapes)
+        return tuple(self._length(*along) for along in zip(range(len(self.cropping)),
+                                                           zip(*input_shapes)))
+
+    def _length(self, axis, lengths):
+        known = [length for length in lengths if length is not None]
+        if self.axis is not None and axis == self.axis % len(self.cropping):
+            return sum(known) if len(known) == len(lengths) else None
+        if self.cropping[axis] is not None:
+            return min(known) if len(known) == len(lengths) else None
+        if len(set(known)) > 1:
+            raise ValueError(f'Mismatch: the inputs of {self.name or type(self).__name__} are '
+                             f'{", ".join(map(str, known))} long along axis {axis}')
+        return known[0] if known else None
+
+    def cropped(self, inputs):
+        """Return the inputs' expressions, cut to the smallest along the axes to crop."""
+        for axis, mode in enumerate(self.cropping):
+            if mode is not None:
+                shortest = T.min(T.stack([x.shape[axis] for x in inputs]))
+                inputs = [_crop(x, axis, shortest, mode) for x in inputs]
+        return inputs
+
+
+def _crop(x, axis, length, mode):
+    """Return so much of an axis of x."""
+    beyond = x.shape[axis] - length
+    start = {'lower': 0, 'upper': beyond, 'center': beyond // 2}[mode]
+    return x[(slice(None),) * axis + (slice(start, start + length),)]
+
+
+class ConcatLayer(_CroppingMergeLayer):
+    """Concatenate layers along an axis."""
+
+    def __init__(self, incomings, axis=1, cropping=None, **options):
+        self.axis = axis
+        super().__init__(incomings, cropping, **options)
 
     def get_output_for(self, inputs, **options):
         """Return the expression of the output for these inputs."""
-        if self.cropping is not None:
-            lengths = [T.min(T.stack(along)) for along in zip(*(x.shape for x in inputs))]
-            inputs = [x[tuple(_cropped(mode, length, x.shape[axis]) for axis, (mode, length)
-                              in enumerate(zip(self.cropping, lengths)))] for x in inputs]
-        return super().get_output_for(inputs, **options)
-
-    @staticmethod
-    def _smallest(shapes):
-        return [None if None in along else min(along) for along in zip(*shapes)]
+        return T.concatenate(self.cropped(inputs), axis=self.axis)
 
 
-def _cropped(mode, length, whole):
-    """Return the slice of an axis that is `whole` long which leaves so much of it."""
-    if mode is None:
-        return slice(None)
-    start = {'lower': 0, 'upper': whole - length, 'center': (whole - length) // 2}[mode]
-    return slice(start, start + length)
-
-
-class ConcatLayer(_Cropping, OwnConcatLayer):
-    """Concatenate layers along an axis, with 0.2's `cropping`."""
-
-    def __init__(self, incomings, axis=1, cropping=None, **options):
-        super().__init__(incomings, axis, cropping=cropping, **options)
-
-
-class ElemwiseMergeLayer(_Cropping, OwnElemwiseMergeLayer):
-    """Merge layers element by element, with 0.2's `cropping`."""
+class ElemwiseMergeLayer(_CroppingMergeLayer):
+    """Merge layers element by element, with a function of two of them."""
 
     def __init__(self, incomings, merge_function, cropping=None, **options):
-        super().__init__(incomings, merge_function, cropping=cropping, **options)
+        super().__init__(incomings, cropping, **options)
+        self.merge_function = merge_function
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        return functools.reduce(self.merge_function, self.cropped(inputs))
 
 
 class ElemwiseSumLayer(ElemwiseMergeLayer):
-    """Sum layers element by element, each times its coefficient; with 0.2's `cropping`."""
+    """Sum layers element by element, each times its coefficient."""
 
     def __init__(self, incomings, coeffs=1, cropping=None, **options):
-        super().__init__(incomings, T.add, cropping=cropping, **options)
+        super().__init__(incomings, T.add, cropping, **options)
         self.coeffs = coeffs if isinstance(coeffs, list) else [coeffs] * len(incomings)
         if len(self.coeffs) != len(incomings):
             raise ValueError(f'Mismatch: got {len(self.coeffs)} coeffs for {len(incomings)} '
@@ -331,8 +345,7 @@ class ElemwiseSumLayer(ElemwiseMergeLayer):
     def get_output_for(self, inputs, **options):
         """Return the expression of the output for these inputs."""
         return super().get_output_for([x if coefficient == 1 else x * coefficient
-                                       for x, coefficient
-                                       in zip(inputs, self.coeffs)], **options)
+                                       for x, coefficient in zip(inputs, self.coeffs)], **options)
 
 
 class InverseLayer(MergeLayer):
