@@ -2,7 +2,7 @@
 
 What exists only because the two stopped is in this package: `start` finds compiler and BLAS and
 imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` has
-the layers of Lasagne 0.2 that its last release lacks, `convolution` makes the 3x3 convolutions
+the layers of Lasagne 0.2 that its last release lacks and `lasagne_functions` its functions, `convolution` makes the 3x3 convolutions
 faster. Nothing else in the archive knows of it.
 """
 

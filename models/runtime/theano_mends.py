@@ -178,10 +178,10 @@ def mend_shapes_of_joins():
         axis = node.inputs[0]
         if not isinstance(axis, theano.graph.basic.Constant):
             return original(self, fgraph, node, shapes)
-        _, *joined = shapes
-        axis = int(axis.data) % len(joined[0])
-        return [tuple(sum(shape[dimension] for shape in joined) if dimension == axis else length
-                      for dimension, length in enumerate(joined[0]))]
+        _, first, *others = shapes
+        axis = int(axis.data) % len(first)
+        length = sum((shape[axis] for shape in others), first[axis])
+        return [(*first[:axis], length, *first[axis + 1:])]
 
     Join.infer_shape = infer_shape
 

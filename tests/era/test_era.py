@@ -130,9 +130,9 @@ def test_a_training_script_learns_and_saves_its_parameters(run_script):
     assert results['losses'][-1] < 0.5 * results['losses'][0]
     np.testing.assert_array_equal(results['before'], results['after'])
     assert results['before'][0] == results['before'][1] > 0.9
-    # Kernels and biases of 1 + 3 convolutions and 2 dense layers; 4 arrays of each of 3
-    # normalisations, of which two took a bias away.
-    assert results['params'] == 2 * 6 + 1 * 2 - 1 * 2 + 2 * 1 + 4 * 3 - 2
+    # Three convolutions and two dense layers with biases, two convolutions without, and three
+    # normalisations of four arrays each.
+    assert results['params'] == 2 * 5 + 2 + 3 * 4
 
 
 def test_the_pickles_of_python_2_need_their_encoding():
