@@ -145,7 +145,7 @@ class DilatedConv2DLayer(Conv2DLayer):
                  nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
         self.dilation = as_tuple(dilation, 2, int)
         if pad not in (0, (0, 0), 'valid'):
-            raise NotImplementedError(f'DilatedConv2DLayer cannot pad (pad={pad!r}); put a PadLayer '
+            raise NotImplementedError(f'DilatedConv2DLayer cannot pad by {pad!r}; put a PadLayer '
                                       'below it')
         super().__init__(incoming, num_filters, filter_size, (1, 1), 0, untie_biases, W, b,
                          nonlinearity, flip_filters, **options)

@@ -99,17 +99,16 @@ same_acc = lasagne.objectives.categorical_accuracy(test_prediction, target_var).
 train_fn = theano.function([input_var, target_var], loss, updates=updates)
 val_fn = theano.function([input_var, target_var], [test_acc, same_acc])
 
-start_time, train_losses = time.time(), []
+train_losses = []
 for epoch in range(12):
-    train_err, batches = 0, 0
+    train_err, batches, start = 0, 0, time.time()
     for batch in iterate_minibatches(X_train, y_train, 16):
         inputs, targets = batch
         train_err += train_fn(inputs, targets)
         batches += 1
     train_losses.append(train_err / batches)
+    print('Epoch {} took {:.3f}s'.format(epoch + 1, time.time() - start))
     learning_rate.set_value(lasagne.utils.floatX(learning_rate.get_value() * 0.95))
-print('took {:.3f}s'.format(time.time() - start_time))
-
 np.savez('model.npz', *lasagne.layers.get_all_param_values(network))
 with np.load('model.npz') as f:
     param_values = [f['arr_%d' % i] for i in range(len(f.files))]
