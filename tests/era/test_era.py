@@ -36,7 +36,7 @@ def run_script(python, tmp_path, monkeypatch):
                      if line.startswith(('import ', 'from ', 'try:')) and '__future__' not in line)
         (tmp_path / 'script.py').write_text('\n'.join([*lines[:first], 'import models',
                                                        *lines[first:]]))
-        process = python('script.py')
+        process = python('script.py', timeout=1200)  # a cold cache, a busy machine
         assert process.returncode == 0, process.stderr
         with np.load('results.npz') as results:
             return dict(results)
@@ -129,7 +129,8 @@ def test_a_training_script_learns_and_saves_its_parameters(run_script):
     results = run_script('training_2015.py')
     assert results['losses'][-1] < 0.5 * results['losses'][0]
     np.testing.assert_array_equal(results['before'], results['after'])
-    assert results['before'][0] == results['before'][1] > 0.9
+    accuracy, same, loss = results['before']
+    assert accuracy == same > 0.9 and loss < 0.5
     # Three convolutions and two dense layers with biases, two convolutions without, and three
     # normalisations of four arrays each.
     assert results['params'] == 2 * 5 + 2 + 3 * 4

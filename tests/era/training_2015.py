@@ -26,7 +26,7 @@ class PoolAndSubsample(lasagne.layers.Layer):
         return input_shape[:2] + (input_shape[2] // 2, input_shape[3] // 2)
 
     def get_output_for(self, input, **kwargs):
-        return downsample.max_pool_2d(input, (2, 2), ignore_border=True)
+        return T.nnet.relu(downsample.max_pool_2d(input, (2, 2), ignore_border=True))
 
 
 class Halve(theano.gof.Op):
@@ -93,11 +93,12 @@ updates = lasagne.updates.nesterov_momentum(grads, params, learning_rate, moment
 updates = OrderedDict(updates.items())
 
 test_prediction = lasagne.layers.get_output(network, deterministic=True)
+test_loss = T.nnet.categorical_crossentropy(test_prediction, target_var).mean()
 test_acc = T.mean(T.eq(T.argmax(test_prediction, axis=1), target_var), dtype=theano.config.floatX)
 same_acc = lasagne.objectives.categorical_accuracy(test_prediction, target_var).mean()
 
 train_fn = theano.function([input_var, target_var], loss, updates=updates)
-val_fn = theano.function([input_var, target_var], [test_acc, same_acc])
+val_fn = theano.function([input_var, target_var], [test_acc, same_acc, test_loss])
 
 train_losses = []
 for epoch in range(12):
@@ -109,6 +110,7 @@ for epoch in range(12):
     train_losses.append(train_err / batches)
     print('Epoch {} took {:.3f}s'.format(epoch + 1, time.time() - start))
     learning_rate.set_value(lasagne.utils.floatX(learning_rate.get_value() * 0.95))
+
 np.savez('model.npz', *lasagne.layers.get_all_param_values(network))
 with np.load('model.npz') as f:
     param_values = [f['arr_%d' % i] for i in range(len(f.files))]

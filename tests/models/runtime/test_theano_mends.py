@@ -132,6 +132,21 @@ def test_cuda_is_as_on_a_machine_without_it():
         cuda.use('gpu0')
 
 
+@pytest.mark.filterwarnings('ignore:.*deprecated:UserWarning')
+@pytest.mark.parametrize('convolve', [T.nnet.conv2d, T.nnet.conv.conv2d])
+def test_convolutions_take_the_arguments_of_their_time(convolve):
+    random = np.random.RandomState(0)
+    x, W = (random.uniform(-1, 1, shape).astype('float32')
+            for shape in ((2, 3, 6, 5), (4, 3, 2, 3)))
+    image, kernels = T.tensor4s(2)
+    y = convolve(image, kernels, image_shape=x.shape, filter_shape=W.shape, border_mode='valid',
+                 subsample=(2, 1))
+    expected = sum(np.einsum('bcij,oc->boij', x[:, :, row:row + 5:2, column:column + 3],
+                             W[:, :, 1 - row, 2 - column])
+                   for row in range(2) for column in range(3))
+    np.testing.assert_allclose(y.eval({image: x, kernels: W}), expected, atol=1e-5)
+
+
 def test_random_streams_take_the_size_first():
     from theano.tensor.shared_randomstreams import RandomStreams
 
