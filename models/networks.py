@@ -9,7 +9,7 @@ import theano
 from lasagne import nonlinearities
 from lasagne.layers import InputLayer
 
-from models import all_cnn, squeezenet, vgg
+from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
 from models.errors import ArchiveError
 from models.weights import files
 
@@ -22,6 +22,11 @@ NETWORKS = {
     'vgg16_torchvision': vgg.vgg16,  # trained anew by others, with other preprocessing: others
     'vgg19_torchvision': vgg.vgg19,
     'vgg19_normalized': vgg.vgg19_convolutions,
+    'googlenet': googlenet.googlenet,
+    'alexnet': caffenet.alexnet,
+    'caffenet': caffenet.caffenet,
+    'zeiler_fergus': caffenet.zeiler_fergus,
+    'vgg_cnn_s': vgg_cnn_s.vgg_cnn_s,
     'squeezenet': squeezenet.squeezenet,
     'all_cnn_c': all_cnn.all_cnn_c,
     'base_cnn_c': all_cnn.base_cnn_c,
@@ -43,7 +48,7 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=N
         array: function (key, shape) -> array that gives '<layer>.W' and '<layer>.b', in floatX.
         classes: how many the network tells apart; None takes the paper's number.
         size: rows and columns of the input where a dense layer fixes them; None takes the
-            paper's 224.
+            network's own, 224, or 227 for AlexNet and CaffeNet.
 
     Returns:
         OrderedDict of Lasagne layers; 'input' takes (batch, 3, rows, columns), BGR, 0..255 with
@@ -58,7 +63,8 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=N
         names = [layer for layer, *_ in layers]
         layers = layers[:names.index(known_name(deepest, names, 'layer')) + 1]
     fixed = any(layer == 'fc6' for layer, *_ in layers)
-    size = (size or vgg.DENSE_INPUT_SIZE) if fixed else None
+    own = caffenet.INPUT_SIZES.get(name, vgg.DENSE_INPUT_SIZE)
+    size = (size or own) if fixed else None
     array = array or partial(_draw, np.random.RandomState(seed))
 
     net = OrderedDict(input=InputLayer((None, 3, size, size), name='input'))

@@ -8,8 +8,8 @@ from functools import partial
 
 import theano
 import theano.tensor as T
-from lasagne.layers import (Conv2DLayer, DenseLayer, GlobalPoolLayer, NonlinearityLayer,
-                            Pool2DLayer)
+from lasagne.layers import (Conv2DLayer, DenseLayer, GlobalPoolLayer,
+                            LocalResponseNormalization2DLayer, NonlinearityLayer, Pool2DLayer)
 from lasagne.nonlinearities import rectify, softmax
 
 from models.errors import ArchiveError
@@ -21,12 +21,12 @@ POOLINGS = ('max', 'average_exc_pad', 'average_inc_pad')
 
 def vgg16(pool='max', width=1, classes=1000):
     """Return the layers of VGG-16 (configuration D), as a list of (name, how to build it)."""
-    return _convolutions((2, 2, 3, 3, 3), pool, width) + _classifier(scaled(4096, width), classes)
+    return _convolutions((2, 2, 3, 3, 3), pool, width) + classifier(scaled(4096, width), classes)
 
 
 def vgg19(pool='max', width=1, classes=1000):
     """Return the layers of VGG-19 (configuration E), as a list of (name, how to build it)."""
-    return vgg19_convolutions(pool, width) + _classifier(scaled(4096, width), classes)
+    return vgg19_convolutions(pool, width) + classifier(scaled(4096, width), classes)
 
 
 def vgg19_convolutions(pool='max', width=1, classes=None):
@@ -43,19 +43,34 @@ def vgg19_quarter(pool='max', width=1, classes=202):
 
 
 def convolution(previous, filters, array, name, size=3, stride=1, pad='same',
-                nonlinearity=rectify):
-    """Build a convolution with bias and rectifier onto the layer before."""
-    shape = (filters, previous.output_shape[1], size, size)
+                nonlinearity=rectify, groups=1):
+    """Build a convolution with bias and rectifier onto the layer before.
+
+    Channels of different groups do not see each other; a kernel has as many as a group.
+    """
+    shape = (filters, previous.output_shape[1] // groups, size, size)
     return Conv2DLayer(previous, filters, size, stride, pad, flip_filters=False,
                        nonlinearity=nonlinearity, W=_shared(array, name + '.W', shape),
-                       b=_shared(array, name + '.b', (filters,)), name=name)
+                       b=_shared(array, name + '.b', (filters,)), num_groups=groups, name=name)
 
 
-def pooling(previous, mode, array, name, size=2, ignore_border=True):
-    """Build a pooling of stride 2 onto the layer before; partial windows fall away, or do not."""
+def pooling(previous, mode, array, name, size=2, stride=2, pad=0, ignore_border=True):
+    """Build a pooling onto the layer before; partial windows fall away, or do not."""
     if mode not in POOLINGS:
         raise ArchiveError(f'there is no pooling {mode!r}; there are {", ".join(POOLINGS)}')
-    return Pool2DLayer(previous, size, stride=2, mode=mode, ignore_border=ignore_border, name=name)
+    return Pool2DLayer(previous, size, stride=stride, pad=pad, mode=mode,
+                       ignore_border=ignore_border, name=name)
+
+
+def response_normalisation(previous, array, name, size=5, alpha=1e-4, beta=0.75, k=1):
+    """Build a normalisation of each unit by its neighbours in the channels onto the layer before.
+
+    Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional Neural Networks",
+    section 3.3, with Caffe's constants: x / (k + alpha / size * sum of x^2)^beta, summed over the
+    `size` channels around it. Caffe divides alpha by the size, the paper and Lasagne do not.
+    """
+    return LocalResponseNormalization2DLayer(previous, alpha=alpha / size, k=k, beta=beta, n=size,
+                                             name=name)
 
 
 def dense(previous, units, nonlinearity, array, name):
@@ -84,6 +99,14 @@ def scaled(count, width):
     return max(1, round(count * width))
 
 
+def classifier(hidden, classes):
+    """Return the layers fc6 to fc8 with so many hidden units each, and the softmax."""
+    return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
+            ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
+            ('fc8', partial(dense, units=classes, nonlinearity=None)),
+            ('prob', probabilities)]
+
+
 def _convolutions(depths, pool, width, filters=FILTERS):
     layers = []
     for block, (depth, count) in enumerate(zip(depths, filters), start=1):
@@ -91,13 +114,6 @@ def _convolutions(depths, pool, width, filters=FILTERS):
                    for index in range(1, depth + 1)]
         layers.append((f'pool{block}', partial(pooling, mode=pool)))
     return layers
-
-
-def _classifier(hidden, classes):
-    return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
-            ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
-            ('fc8', partial(dense, units=classes, nonlinearity=None)),
-            ('prob', probabilities)]
 
 
 def _shared(array, key, shape):

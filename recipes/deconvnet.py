@@ -7,7 +7,8 @@ figure 2: for the strongest channels of a layer, the photos that excite each mos
 unit sees, beside the projections of that unit. All other activations of the layer are set to zero;
 on the way down a pooling is undone by its switches, a rectifier lets only positive signals
 through, and filters are transposed. `deconvnet` does these steps one by one;
-`compile_projection(..., 'deconvnet')` has them as a gradient, which is the same.
+`compile_projection(..., 'deconvnet')` has them as a gradient, which is the same but for response
+normalisations (AlexNet's kin, GoogLeNet): the steps leave them out, the gradient goes through them.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 import theano
 import theano.tensor as T
 from lasagne.layers import (ConcatLayer, Conv2DLayer, DenseLayer, GlobalPoolLayer, InputLayer,
-                            NonlinearityLayer, Pool2DLayer)
+                            LocalResponseNormalization2DLayer, NonlinearityLayer, Pool2DLayer)
 from lasagne.nonlinearities import rectify
 from scipy.cluster import hierarchy
 from tqdm import tqdm
@@ -89,7 +90,7 @@ def step_down(layer, signal, below):
     Raises:
         ArchiveError: the layer has no transpose here.
     """
-    if isinstance(layer, Conv2DLayer) and layer.num_groups == 1:
+    if isinstance(layer, Conv2DLayer):
         return [transposed_filters(layer, signal, below[0])]
     if isinstance(layer, Pool2DLayer) and layer.mode == 'max':
         return [unpool(layer, signal, below[0])]
@@ -103,6 +104,8 @@ def step_down(layer, signal, below):
         return [T.zeros_like(below[0]) + signal[:, :, None, None] / (rows * columns)]
     if isinstance(layer, NonlinearityLayer) and modifiedbackprop.is_rectifier(layer.nonlinearity):
         return [signal]
+    if isinstance(layer, LocalResponseNormalization2DLayer):
+        return [signal]  # of its normalisation the paper says nothing on the way down
     raise ArchiveError(f'a deconvnet has no way down through {layer.name}, a '
                        f'{type(layer).__name__}; start below it, and use --pool max')
 
@@ -112,7 +115,7 @@ def transposed_filters(layer, signal, below):
     """
     transpose = T.nnet.abstract_conv.AbstractConv2d_gradInputs(
         subsample=layer.stride, border_mode='half' if layer.pad == 'same' else layer.pad,
-        filter_flip=layer.flip_filters)
+        filter_flip=layer.flip_filters, num_groups=layer.num_groups)
     return transpose(layer.W, signal, below.shape[2:])
 
 
@@ -211,7 +214,8 @@ def parse(arguments):
         help='project one unit at a time, its whole channel, or all units at once (then the photos '
              'are those of the first unit)')
     add('--explicit', action='store_true',
-        help='unpool, rectify and transpose step by step, rather than as a gradient')
+        help='unpool, rectify and transpose step by step, rather than as a gradient; response '
+             'normalisations are left out')
     add('--batch', type=command_line.positive_integer, default=16, help='pictures at once')
     options = parser.parse_args(arguments)
     if options.keep == 'together' and not options.units:

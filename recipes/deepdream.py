@@ -23,7 +23,7 @@ from recipes.common import (classes as class_names, command_line, figures, image
                             projections, runs)
 
 SIZE = 256
-LAYER = 'conv4_4'
+LAYER, LAYER_OF_GOOGLENET = 'conv4_4', 'inception_4c/output'  # the latter is dream.ipynb's
 SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer
 KINDS_SHOWN = 6
 
@@ -109,7 +109,8 @@ def parse(arguments):
         help="where to start (default: NASA's portrait of an astronaut)")
     parser.add_run_options()
     parser.add_network_options()
-    add('--layer', help=f'whose activations to maximise (default: {LAYER})')
+    add('--layer', help='whose activations to maximise '
+                        f'(default: {LAYER}, or {LAYER_OF_GOOGLENET} of googlenet)')
     add('--channel', type=int, help='maximise one channel of the layer only')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='maximise the score of a class; "random" takes another one at each step, as the '
@@ -132,7 +133,7 @@ def parse(arguments):
     if options.wanted is not None and options.layer is not None:
         parser.error('--class maximises the scores, not --layer; choose one')
     if options.wanted is None and options.layer is None:
-        options.layer = LAYER
+        options.layer = LAYER_OF_GOOGLENET if options.model == 'googlenet' else LAYER
     if not 1 < options.octave_scale <= 10:
         parser.error('argument --octave-scale: must be above 1 and up to 10')
     if options.zoom >= 0.5:

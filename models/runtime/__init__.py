@@ -1,10 +1,10 @@
 """Makes Theano-PyMC 1.1.2 and Lasagne 0.1 run on a machine of today.
 
 What exists only because the two stopped is in this package: `start` finds compiler and BLAS and
-imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` has
-the layers of Lasagne 0.2 that its last release lacks. `convolution`, `pooling` and `gram` are
-faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. Nothing else in
-the archive knows of it.
+imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
+`lasagne_functions` have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling` and
+`gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. Nothing
+else in the archive knows of it.
 """
 
 import sys

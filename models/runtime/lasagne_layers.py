@@ -3,12 +3,20 @@
 Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 """
 
+import functools
+
 import theano
 import theano.tensor as T
 from lasagne import init, nonlinearities
-from lasagne.layers import Layer, Pool2DLayer
+from lasagne.layers import Layer, MergeLayer, Pool2DLayer
 from lasagne.layers.conv import conv_output_length
-from lasagne.utils import as_tuple
+from lasagne.layers.pool import pool_output_length
+from lasagne.random import get_rng
+from lasagne.utils import as_tuple, floatX
+from theano.sandbox.rng_mrg import MRG_RandomStream
+from theano.tensor.signal.pool import pool_2d
+
+from models.runtime.theano_mends import rectify
 
 
 class Conv2DLayer(Layer):
@@ -126,13 +134,50 @@ class TransposedConv2DLayer(Conv2DLayer):
         return transpose(self.W, input, size)
 
 
+class DilatedConv2DLayer(Conv2DLayer):
+    """A correlation whose kernel's elements lie `dilation` pixels apart; no stride, no padding.
+
+    W has the shape (input channels, filters, rows, columns), as in 0.2.
+    """
+
+    def __init__(self, incoming, num_filters, filter_size, dilation=(1, 1), pad=0,
+                 untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
+                 nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
+        self.dilation = as_tuple(dilation, 2, int)
+        if pad not in (0, (0, 0), 'valid'):
+            raise NotImplementedError(f'DilatedConv2DLayer cannot pad by {pad!r}; put a PadLayer '
+                                      'below it')
+        super().__init__(incoming, num_filters, filter_size, (1, 1), 0, untie_biases, W, b,
+                         nonlinearity, flip_filters, **options)
+
+    def get_W_shape(self):
+        """Return (input channels, filters, rows, columns)."""
+        return (self.input_shape[1], self.num_filters) + self.filter_size
+
+    def get_output_shape_for(self, input_shape):
+        """Return the shape of the output; None where it is not known yet."""
+        return (input_shape[0], self.num_filters) + tuple(
+            None if size is None else size - (filter_size - 1) * dilation
+            for size, filter_size, dilation in zip(input_shape[2:], self.filter_size,
+                                                   self.dilation))
+
+    def convolve(self, input):
+        """Return the expression before bias and nonlinearity."""
+        return T.nnet.conv2d(input, self.W.dimshuffle(1, 0, 2, 3), filter_flip=self.flip_filters,
+                             filter_dilation=self.dilation)
+
+
 class Pool2DDNNLayer(Pool2DLayer):
-    """Pool2DLayer under cuDNN's name, which cannot take a partial window. Runs anywhere."""
+    """Pool2DLayer under cuDNN's name, which cannot take a partial window. Runs anywhere.
+
+    cuDNN's first 'average' counts the padding.
+    """
 
     def __init__(self, incoming, pool_size, stride=None, pad=(0, 0), ignore_border=True,
                  mode='max', **options):
         if not ignore_border:
             raise NotImplementedError('Pool2DDNNLayer does not support ignore_border=False')
+        mode = 'average_inc_pad' if mode == 'average' else mode
         super().__init__(incoming, pool_size, stride, pad, ignore_border, mode, **options)
 
 
@@ -165,6 +210,306 @@ class Upscale2DLayer(Layer):
             if factor > 1:
                 input = T.extra_ops.repeat(input, factor, axis)
         return input
+
+
+class Pool1DLayer(Layer):
+    """Pooling over the last axis, (batch, channels, positions); arguments as of Pool2DLayer."""
+
+    def __init__(self, incoming, pool_size, stride=None, pad=0, ignore_border=True, mode='max',
+                 **options):
+        super().__init__(incoming, **options)
+        (self.pool_size,) = as_tuple(pool_size, 1)
+        (self.stride,) = as_tuple(pool_size if stride is None else stride, 1)
+        (self.pad,) = as_tuple(pad, 1)
+        self.ignore_border, self.mode = ignore_border, mode
+
+    def get_output_shape_for(self, input_shape):
+        """Return the shape of the output; None where it is not known yet."""
+        return input_shape[:-1] + (pool_output_length(input_shape[-1], self.pool_size, self.stride,
+                                                      self.pad, self.ignore_border),)
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        pooled = pool_2d(T.shape_padright(input), ws=(self.pool_size, 1), stride=(self.stride, 1),
+                         pad=(self.pad, 0), ignore_border=self.ignore_border, mode=self.mode)
+        return pooled[:, :, :, 0]
+
+
+class Upscale1DLayer(Layer):
+    """Repeat each position of (batch, channels, positions) `scale_factor` times."""
+
+    def __init__(self, incoming, scale_factor, **options):
+        super().__init__(incoming, **options)
+        (self.scale_factor,) = as_tuple(scale_factor, 1, int)
+        if self.scale_factor < 1:
+            raise ValueError(f'Scale factor must be >= 1, not {self.scale_factor}')
+
+    def get_output_shape_for(self, input_shape):
+        """Return the shape of the output; None where it is not known yet."""
+        length = input_shape[2]
+        return input_shape[:2] + (None if length is None else length * self.scale_factor,)
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        return T.extra_ops.repeat(input, self.scale_factor, 2)
+
+
+class _CroppingMergeLayer(MergeLayer):
+    """Merge layers; `cropping` first cuts all to the smallest.
+
+    Args:
+        cropping: for each axis None, 'lower', 'upper' or 'center', or None for no axis at all.
+
+    Raises:
+        ValueError: another word, or sizes that differ where they must not.
+    """
+
+    axis = None  # along which sizes may differ
+
+    def __init__(self, incomings, cropping=None, **options):
+        super().__init__(incomings, **options)
+        dimensions = len(self.input_shapes[0])
+        self.cropping = (list(cropping or ()) + dimensions * [None])[:dimensions]
+        if self.axis is not None:
+            self.cropping[self.axis] = None
+        unknown = set(self.cropping) - {None, 'lower', 'upper', 'center'}
+        if unknown:
+            raise ValueError(f'Unknown crop mode {unknown.pop()!r}')
+
+    def get_output_shape_for(self, input_shapes):
+        """Return the shape of the output; None where it is not known yet."""
+        return tuple(self._length(*along) for along in zip(range(len(self.cropping)),
+                                                           zip(*input_shapes)))
+
+    def _length(self, axis, lengths):
+        known = [length for length in lengths if length is not None]
+        if self.axis is not None and axis == self.axis % len(self.cropping):
+            return sum(known) if len(known) == len(lengths) else None
+        if self.cropping[axis] is not None:
+            return min(known) if len(known) == len(lengths) else None
+        if len(set(known)) > 1:
+            raise ValueError(f'Mismatch: the inputs of {self.name or type(self).__name__} are '
+                             f'{", ".join(map(str, known))} long along axis {axis}')
+        return known[0] if known else None
+
+    def cropped(self, inputs):
+        """Return the inputs' expressions, cut to the smallest along the axes to crop."""
+        for axis, mode in enumerate(self.cropping):
+            if mode is not None:
+                shortest = T.min(T.stack([x.shape[axis] for x in inputs]))
+                inputs = [_crop(x, axis, shortest, mode) for x in inputs]
+        return inputs
+
+
+def _crop(x, axis, length, mode):
+    """Return so much of an axis of x."""
+    beyond = x.shape[axis] - length
+    start = {'lower': 0, 'upper': beyond, 'center': beyond // 2}[mode]
+    return x[(slice(None),) * axis + (slice(start, start + length),)]
+
+
+class ConcatLayer(_CroppingMergeLayer):
+    """Concatenate layers along an axis."""
+
+    def __init__(self, incomings, axis=1, cropping=None, **options):
+        self.axis = axis
+        super().__init__(incomings, cropping, **options)
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        return T.concatenate(self.cropped(inputs), axis=self.axis)
+
+
+class ElemwiseMergeLayer(_CroppingMergeLayer):
+    """Merge layers element by element, with a function of two of them."""
+
+    def __init__(self, incomings, merge_function, cropping=None, **options):
+        super().__init__(incomings, cropping, **options)
+        self.merge_function = merge_function
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        return functools.reduce(self.merge_function, self.cropped(inputs))
+
+
+class ElemwiseSumLayer(ElemwiseMergeLayer):
+    """Sum layers element by element, each times its coefficient."""
+
+    def __init__(self, incomings, coeffs=1, cropping=None, **options):
+        super().__init__(incomings, T.add, cropping, **options)
+        self.coeffs = coeffs if isinstance(coeffs, list) else [coeffs] * len(incomings)
+        if len(self.coeffs) != len(incomings):
+            raise ValueError(f'Mismatch: got {len(self.coeffs)} coeffs for {len(incomings)} '
+                             'incomings')
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        return super().get_output_for([x if coefficient == 1 else x * coefficient
+                                       for x, coefficient in zip(inputs, self.coeffs)], **options)
+
+
+class InverseLayer(MergeLayer):
+    """Undo a layer by its partial derivative, at what went through it: unpooling, for example.
+
+    Args:
+        incoming: what comes from above, of the shape of the layer's output.
+        layer: the one to undo.
+    """
+
+    def __init__(self, incoming, layer, **options):
+        super().__init__([incoming, layer, layer.input_layer], **options)
+
+    def get_output_shape_for(self, input_shapes):
+        """Return the shape of what the layer took."""
+        return input_shapes[2]
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        signal, above, below = inputs
+        return T.grad(None, wrt=below, known_grads={above: signal})
+
+
+class ExpressionLayer(Layer):
+    """Apply a function.
+
+    Args:
+        output_shape: None where the shape stays, a shape, a function of the input's shape, or
+            'auto': compute a batch of zeros, of size 0 along unknown axes, and look.
+    """
+
+    def __init__(self, incoming, function, output_shape=None, **options):
+        super().__init__(incoming, **options)
+        self.function, self._shape = function, output_shape
+
+    def get_output_shape_for(self, input_shape):
+        """Return the shape of the output; None where it is not known yet."""
+        if self._shape is None:
+            return input_shape
+        if callable(self._shape):
+            return self._shape(input_shape)
+        if self._shape != 'auto':
+            return tuple(self._shape)
+        zeros = T.zeros([size or 0 for size in input_shape])
+        return tuple(int(size) or None for size in self.function(zeros).shape.eval())
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        return self.function(input)
+
+
+class _PerAxisLayer(Layer):
+    """A layer with one parameter for each place along the axes that it is not shared over."""
+
+    def __init__(self, incoming, shared_axes, **options):
+        super().__init__(incoming, **options)
+        if shared_axes == 'auto':
+            shared_axes = (0,) + tuple(range(2, len(self.input_shape)))
+        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes)
+
+    def _add(self, parameter, name, **tags):
+        shape = [size for axis, size in enumerate(self.input_shape)
+                 if axis not in self.shared_axes]
+        if None in shape:
+            raise ValueError(f'{type(self).__name__} needs specified input sizes for all axes that '
+                             f'its {name} is not shared over')
+        return self.add_param(parameter, shape, name, **tags)
+
+    def _spread(self, parameter):
+        """Return a parameter with an axis of length 1 for each that it is shared over."""
+        kept = iter(range(parameter.ndim))
+        return parameter.dimshuffle(*('x' if axis in self.shared_axes else next(kept)
+                                      for axis in range(len(self.input_shape))))
+
+
+class BiasLayer(_PerAxisLayer):
+    """Add a bias, by default one a channel."""
+
+    def __init__(self, incoming, b=init.Constant(0), shared_axes='auto', **options):
+        super().__init__(incoming, shared_axes, **options)
+        self.b = None if b is None else self._add(b, 'b', regularizable=False)
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        return input if self.b is None else input + self._spread(self.b)
+
+
+class ScaleLayer(_PerAxisLayer):
+    """Multiply by a factor, by default one a channel."""
+
+    def __init__(self, incoming, scales=init.Constant(1), shared_axes='auto', **options):
+        super().__init__(incoming, shared_axes, **options)
+        self.scales = self._add(scales, 'scales', regularizable=False)
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        return input * self._spread(self.scales)
+
+
+def standardize(layer, offset, scale, shared_axes='auto'):
+    """Return the layer minus an offset and over a scale, arrays that training leaves alone."""
+    layer = BiasLayer(layer, -floatX(offset), shared_axes)
+    layer.params[layer.b].discard('trainable')
+    layer = ScaleLayer(layer, 1 / floatX(scale), shared_axes)
+    layer.params[layer.scales].discard('trainable')
+    return layer
+
+
+class ParametricRectifierLayer(_PerAxisLayer):
+    """A rectifier with a learned slope below zero, by default one a channel (He et al. 2015)."""
+
+    def __init__(self, incoming, alpha=init.Constant(0.25), shared_axes='auto', **options):
+        super().__init__(incoming, shared_axes, **options)
+        self.alpha = self._add(alpha, 'alpha', regularizable=False)
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        return T.switch(T.le(input, 0), input * self._spread(self.alpha), input)
+
+
+class RandomizedRectifierLayer(Layer):
+    """A rectifier with a slope below zero that is drawn anew for each unit in training (rrelu).
+
+    With deterministic=True it is the mean of `lower` and `upper`.
+    """
+
+    def __init__(self, incoming, lower=0.3, upper=0.8, shared_axes='auto', **options):
+        super().__init__(incoming, **options)
+        if not isinstance(lower, theano.graph.basic.Variable) and not lower <= upper:
+            raise ValueError('Upper bound for RandomizedRectifierLayer needs to be higher than '
+                             'lower bound.')
+        if shared_axes == 'auto':
+            shared_axes = (0,) + tuple(range(2, len(self.input_shape)))
+        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes)
+        self.lower, self.upper = lower, upper
+        self._srng = MRG_RandomStream(get_rng().randint(1, 2147462579))
+
+    def get_output_for(self, input, deterministic=False, **options):
+        """Return the expression of the output for this input."""
+        if deterministic or self.lower is self.upper or self.lower == self.upper:
+            return rectify(input, (self.lower + self.upper) / 2.0)
+        shape = [1 if axis in self.shared_axes else input.shape[axis]
+                 for axis in range(input.ndim)]
+        slope = self._srng.uniform(tuple(shape), low=self.lower, high=self.upper,
+                                   ndim=input.ndim, dtype=theano.config.floatX)
+        slope = T.addbroadcast(slope, *self.shared_axes)
+        return T.switch(T.le(input, 0), input * slope, input)
+
+
+def prelu(layer, **options):
+    """Return the layer with a ParametricRectifierLayer in the place of its nonlinearity."""
+    return _instead_of_nonlinearity(layer, ParametricRectifierLayer, 'prelu', options)
+
+
+def rrelu(layer, **options):
+    """Return the layer with a RandomizedRectifierLayer in the place of its nonlinearity."""
+    return _instead_of_nonlinearity(layer, RandomizedRectifierLayer, 'rrelu', options)
+
+
+def _instead_of_nonlinearity(layer, kind, suffix, options):
+    if getattr(layer, 'nonlinearity', None) is not None:
+        layer.nonlinearity = nonlinearities.identity
+    options.setdefault('name', layer.name and f'{layer.name}_{suffix}')
+    return kind(layer, **options)
 
 
 class BatchNormLayer(Layer):

@@ -4,17 +4,25 @@ import hashlib
 import re
 import sys
 import types
+from collections import OrderedDict
 
 import numpy as np
 import theano
+import theano.graph.toolbox
+import theano.graph.utils
 import theano.sandbox.rng_mrg
 import theano.tensor as T
+import theano.tensor.nnet.neighbours
+import theano.tensor.random.basic
 from theano.compile import builders
 from theano.graph.basic import clone_get_equiv
 from theano.graph.op import ExternalCOp, OpenMPOp
 from theano.link.c.basic import CLinker
 from theano.link.c.interface import CLinkerObject
+from theano.scan import utils as scan_utils  # theano.scan itself is a function
+from theano.tensor.basic import Join
 from theano.tensor.elemwise import Elemwise
+from theano.tensor.random.utils import RandomStream
 from theano.tensor.signal import pool
 
 
@@ -26,6 +34,7 @@ def apply():
     mend_pooling_ties()
     mend_relu()
     mend_inlining()
+    mend_shapes_of_joins()
     restore_names()
     restore_assigned_gradients()
 
@@ -155,45 +164,150 @@ def mend_inlining():
     builders.inline_ofg_expansion.fn = inline
 
 
+def mend_shapes_of_joins():
+    """Give the shape of a Join in few words where its axis is known.
+
+    Theano writes every dimension as "where this is the axis, the sum over all inputs, else that of
+    the first", and multiplies the sums out before it sees which holds. Where networks branch and
+    join, terms double with each module: the mean over the positions of GoogLeNet was not compiled
+    after ten minutes.
+    """
+    original = Join.infer_shape
+
+    def infer_shape(self, fgraph, node, shapes):
+        axis = node.inputs[0]
+        if not isinstance(axis, theano.graph.basic.Constant):
+            return original(self, fgraph, node, shapes)
+        _, first, *others = shapes
+        axis = int(axis.data) % len(first)
+        length = sum((shape[axis] for shape in others), first[axis])
+        return [(*first[:axis], length, *first[axis + 1:])]
+
+    Join.infer_shape = infer_shape
+
+
 def restore_names():
     """Give back the names under which code of 2015 knows things that have moved."""
-    downsample = types.ModuleType('theano.tensor.signal.downsample')
-    downsample.max_pool_2d = max_pool_2d
-    sys.modules[downsample.__name__] = T.signal.downsample = downsample
+    theano.Variable, theano.Apply = theano.graph.basic.Variable, theano.graph.basic.Apply
+    theano.Op = theano.graph.op.Op
+    theano.compile.OpFromGraph = builders.OpFromGraph
     theano.sandbox.rng_mrg.MRG_RandomStreams = theano.sandbox.rng_mrg.MRG_RandomStream
-    theano.Variable = theano.graph.basic.Variable
-    theano.gof = types.ModuleType('theano.gof')  # lasagne.utils asks for theano.gof.Variable
-    for module, names in ((theano.graph.basic, ('Variable', 'Constant', 'Apply')),
-                          (theano.graph.op, ('Op',)), (theano.graph.type, ('Type',)),
-                          (theano.graph.fg, ('FunctionGraph',))):
-        for name in names:
-            setattr(theano.gof, name, getattr(module, name))
-    sys.modules[theano.gof.__name__] = theano.gof
-    cuda = types.ModuleType('theano.sandbox.cuda')
-    cuda.cuda_enabled = False
-    sys.modules[cuda.__name__] = theano.sandbox.cuda = cuda
+    put_module('theano.tensor.signal.downsample', max_pool_2d=max_pool_2d,
+               max_pool_2d_same_size=pool.max_pool_2d_same_size,
+               DownsampleFactorMax=DownsampleFactorMax)
+    put_module('theano.tensor.shared_randomstreams', RandomStreams=RandomStreams)
+    put_module('theano.sandbox.neighbours', **public(theano.tensor.nnet.neighbours))
+    put_module('theano.scan_module', **public(sys.modules['theano.scan']))
+    put_module('theano.scan_module.scan_utils', **public(scan_utils))
+    put_module('theano.compat', OrderedDict=OrderedDict)
+    put_module('theano.compat.python2x', OrderedDict=OrderedDict)
+    restore_gof()
+    restore_cuda()
+
+
+def put_module(name, **members):
+    """Create a module of this name in a package, so that it can be imported by it; return it."""
+    module = types.ModuleType(name)
+    vars(module).update(members)
+    parent, _, last = name.rpartition('.')
+    setattr(sys.modules[parent], last, module)
+    sys.modules[name] = module
+    return module
+
+
+def public(*modules):
+    """Return what modules define for others, by name; of equal names the first module's."""
+    return {name: member for module in reversed(modules) for name, member in vars(module).items()
+            if not name.startswith('_')}
+
+
+def restore_gof():
+    """Bring back `theano.gof`, the graphs' package, which is called `theano.graph` now."""
+    graph = theano.graph
+    parts = {'graph': graph.basic, 'op': graph.op, 'type': graph.type, 'fg': graph.fg,
+             'opt': graph.opt, 'toolbox': graph.toolbox, 'null_type': graph.null_type,
+             'utils': graph.utils}
+    put_module('theano.gof', **public(*parts.values()), PureOp=graph.op.Op)
+    for name, part in parts.items():
+        put_module(f'theano.gof.{name}', **public(part))
+    # These two have become generators, one of them under another name.
+    theano.gof.graph.ancestors = lambda *arguments: list(graph.basic.ancestors(*arguments))
+    theano.gof.graph.inputs = lambda *arguments: list(graph.basic.graph_inputs(*arguments))
+
+
+def restore_cuda():
+    """Bring back `theano.sandbox.cuda` as it was on a machine without a CUDA device."""
+    def use(device, *arguments, **options):
+        raise OSError(f'theano.sandbox.cuda is gone, so {device} cannot be used; remove the line')
+
+    def dnn_available():
+        return False
+
+    def unchanged(variable):
+        return variable
+
+    dnn_available.msg = 'theano.sandbox.cuda is gone'
+    put_module('theano.sandbox.cuda', cuda_enabled=False, cuda_available=False, use=use)
+    put_module('theano.sandbox.cuda.dnn', dnn_available=dnn_available)
+    put_module('theano.sandbox.cuda.basic_ops', gpu_contiguous=unchanged, gpu_from_host=unchanged,
+               host_from_gpu=unchanged)
 
 
 def max_pool_2d(input, ds, ignore_border=None, st=None, padding=(0, 0), mode='max'):
-    """Pool over the last two axes, by the argument names of Theano 0.7's signal.downsample."""
-    return pool.pool_2d(input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding,
+    """Pool over the last two axes, by the argument names of Theano 0.7's signal.downsample.
+
+    Where ignore_border is not given, partial windows count, as they did.
+    """
+    return pool.pool_2d(input, ws=ds, ignore_border=bool(ignore_border), stride=st, pad=padding,
                         mode=mode)
 
 
+class DownsampleFactorMax:
+    """Theano 0.7's op of that name: call it with a variable."""
+
+    def __init__(self, ds, ignore_border=False, st=None, padding=(0, 0), mode='max'):
+        self.arguments = ds, ignore_border, st, padding, mode
+
+    def __call__(self, x):
+        return max_pool_2d(x, *self.arguments)
+
+
+class RandomStreams(RandomStream):
+    """Theano's RandomStream, whose methods take the size first, as they did until 2020."""
+
+    def uniform(self, size=None, low=0.0, high=1.0, ndim=None, dtype='floatX'):
+        return self._draw('uniform', size, dtype, low, high)
+
+    def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype='floatX'):
+        return self._draw('normal', size, dtype, avg, std)
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype='int64', prob=None):
+        return self._draw('binomial', size, dtype, n, p if prob is None else prob)
+
+    def random_integers(self, size=None, low=0, high=1, ndim=None, dtype='int64'):
+        return self._draw('randint', size, dtype, low, high + 1)
+
+    def _draw(self, name, size, dtype, *parameters):
+        op = getattr(theano.tensor.random.basic, name)
+        dtype = theano.config.floatX if dtype == 'floatX' else dtype
+        return self.gen(op, *parameters, size=size).astype(dtype)
+
+
 def restore_assigned_gradients():
-    """Bring back `theano.OpFromGraph` with its `op.grad = function`.
+    """Bring back `theano.OpFromGraph`, whose gradient may be assigned: `op.grad = function`.
 
     Since Theano 0.10 such an assignment is ignored without a word: theano.gradient calls L_op, so
-    guided backprop written as in the Recipes returned the plain gradient.
+    guided backprop written as in the Recipes returned the plain gradient. A subclass's own `grad`
+    counts too.
     """
-    theano.OpFromGraph = OpFromGraph
-
-
-class OpFromGraph(builders.OpFromGraph):
-    """Theano's OpFromGraph, whose gradient may be assigned: `op.grad = function`."""
+    theano.OpFromGraph = builders.OpFromGraph
+    original = builders.OpFromGraph.L_op
 
     def L_op(self, inputs, outputs, output_gradients):
-        assigned = vars(self).get('grad')
-        if assigned is None:
-            return super().L_op(inputs, outputs, output_gradients)
-        return list(assigned(inputs, output_gradients))
+        assigned = 'grad' in vars(self) or type(self).grad is not theano.graph.op.Op.grad
+        if not assigned:
+            return original(self, inputs, outputs, output_gradients)
+        gradients = self.grad(inputs, output_gradients)
+        return list(gradients) if isinstance(gradients, (list, tuple)) else [gradients]
+
+    builders.OpFromGraph.L_op = L_op

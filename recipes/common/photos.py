@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models import all_cnn
+from models import all_cnn, caffenet
 from models.errors import ArchiveError, Incomplete
 from recipes.common import images
 
 SIZE = 224  # pixels that networks were trained at
-SIZES = {name: 32 for name in all_cnn.PUBLISHED_ERRORS}
+SIZES = {**dict.fromkeys(all_cnn.PUBLISHED_ERRORS, 32), **caffenet.INPUT_SIZES}
 
 
 def find(paths):

@@ -3,18 +3,22 @@
 from collections import namedtuple
 
 import numpy as np
-from lasagne.layers import Conv2DLayer, InputLayer, MergeLayer, NonlinearityLayer, Pool2DLayer
+from lasagne.layers import (Conv2DLayer, InputLayer, LocalResponseNormalization2DLayer,
+                            MergeLayer, NonlinearityLayer, Pool2DLayer)
 
 # Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
 # zero, or an end beyond the picture, lies in the padding.
 Field = namedtuple('Field', 'size stride start')
+
+AT_ONE_PLACE = (NonlinearityLayer, LocalResponseNormalization2DLayer)  # see no neighbours
 
 
 def receptive_field(layer):
     """Return what one unit of a layer sees of the input, along rows and along columns.
 
     Args:
-        layer: a Lasagne layer above convolutions, poolings, merges and nonlinearities.
+        layer: a Lasagne layer above convolutions, poolings, merges, nonlinearities and
+            normalisations across channels.
 
     Returns:
         (Field, Field) in pixels; None for a layer that sees the whole picture, such as a dense one.
@@ -25,7 +29,7 @@ def receptive_field(layer):
         below = [receptive_field(incoming) for incoming in layer.input_layers]
         return None if None in below else tuple(_union(fields) for fields in zip(*below))
     below = receptive_field(layer.input_layer)
-    if below is None or isinstance(layer, NonlinearityLayer):
+    if below is None or isinstance(layer, AT_ONE_PLACE):
         return below
     if isinstance(layer, Conv2DLayer):
         sizes, pads = layer.filter_size, _pads(layer)

@@ -93,18 +93,74 @@ def test_relu_with_a_symbolic_slope_is_theanos_own():
     np.testing.assert_array_equal(value, [-1, 4])
 
 
-@pytest.mark.parametrize('name', ['theano.tensor.signal.downsample', 'theano.sandbox.cuda',
-                                  'theano.gof'])
+@pytest.mark.parametrize('name', [
+    'theano.tensor.signal.downsample', 'theano.tensor.shared_randomstreams', 'theano.sandbox.cuda',
+    'theano.sandbox.cuda.dnn', 'theano.sandbox.cuda.basic_ops', 'theano.sandbox.neighbours',
+    'theano.scan_module.scan_utils', 'theano.compat.python2x', 'theano.gof', 'theano.gof.graph',
+    'theano.gof.opt', 'theano.gof.op'])
 def test_moved_modules_import_under_their_old_names(name):
     assert importlib.import_module(name).__name__ == name
 
 
 def test_moved_names_are_back():
     from theano.sandbox.rng_mrg import MRG_RandomStreams
+    from theano.sandbox.neighbours import images2neibs
+    from theano.scan_module import until
 
     assert MRG_RandomStreams(1).uniform((2,)).eval().shape == (2,)
-    assert theano.sandbox.cuda.cuda_enabled is False
     assert isinstance(T.scalar(), theano.Variable) and theano.gof.Variable is theano.Variable
+    assert theano.OpFromGraph is theano.compile.OpFromGraph is theano.compile.builders.OpFromGraph
+    assert callable(images2neibs) and callable(until)
+    assert theano.Op is theano.gof.Op is theano.gof.op.Op
+    assert callable(theano.gof.local_optimizer) and callable(theano.gof.opt.local_optimizer)
+
+
+def test_gof_walks_graphs_into_lists():
+    x, y = T.vectors('xy')
+    z = T.exp(x) + y
+    assert theano.gof.graph.inputs([z]) == [x, y]
+    assert set(theano.gof.graph.ancestors([z])) >= {x, y, z}
+
+
+def test_cuda_is_as_on_a_machine_without_it():
+    cuda = theano.sandbox.cuda
+    assert cuda.cuda_enabled is False and cuda.cuda_available is False
+    assert cuda.dnn.dnn_available() is False and 'gone' in cuda.dnn.dnn_available.msg
+    x = T.vector()
+    assert cuda.basic_ops.gpu_contiguous(x) is x
+    with pytest.raises(OSError, match='gpu0 cannot be used; remove the line'):
+        cuda.use('gpu0')
+
+
+@pytest.mark.filterwarnings('ignore:.*deprecated:UserWarning')
+@pytest.mark.parametrize('convolve', [T.nnet.conv2d, T.nnet.conv.conv2d])
+def test_convolutions_take_the_arguments_of_their_time(convolve):
+    random = np.random.RandomState(0)
+    x, W = (random.uniform(-1, 1, shape).astype('float32')
+            for shape in ((2, 3, 6, 5), (4, 3, 2, 3)))
+    image, kernels = T.tensor4s(2)
+    y = convolve(image, kernels, image_shape=x.shape, filter_shape=W.shape, border_mode='valid',
+                 subsample=(2, 1))
+    expected = sum(np.einsum('bcij,oc->boij', x[:, :, row:row + 5:2, column:column + 3],
+                             W[:, :, 1 - row, 2 - column])
+                   for row in range(2) for column in range(3))
+    np.testing.assert_allclose(y.eval({image: x, kernels: W}), expected, atol=1e-5)
+
+
+def test_random_streams_take_the_size_first():
+    from theano.tensor.shared_randomstreams import RandomStreams
+
+    streams = RandomStreams(seed=3)
+    draw = theano.function([], [
+        streams.uniform((400,), -1, 3), streams.normal(size=(400,), avg=5, std=0.5),
+        streams.binomial((400,), n=1, p=0.25), streams.random_integers((400,), 2, 4)])
+    uniform, normal, binomial, integers = draw()
+    assert uniform.dtype == normal.dtype == 'float32' and binomial.dtype == 'int64'
+    assert -1 <= uniform.min() < -0.8 and 2.8 < uniform.max() <= 3
+    assert abs(normal.mean() - 5) < 0.1 and abs(normal.std() - 0.5) < 0.1
+    assert set(binomial) == {0, 1} and abs(binomial.mean() - 0.25) < 0.1
+    assert set(integers) == {2, 3, 4}
+    assert not np.array_equal(draw()[0], uniform)  # the state goes on
 
 
 def test_downsample_takes_the_arguments_of_its_time():
@@ -115,19 +171,60 @@ def test_downsample_takes_the_arguments_of_its_time():
     pooled = downsample.max_pool_2d(image, ds=(2, 2), st=(2, 2), ignore_border=True,
                                     padding=(0, 0), mode='average_exc_pad')
     np.testing.assert_array_equal(pooled.eval({image: x})[0, 0], [[2.5, 4.5], [10.5, 12.5]])
+    partial = downsample.max_pool_2d(image, (3, 3))  # whose partial windows count by default
+    np.testing.assert_array_equal(partial.eval({image: x})[0, 0], [[10, 11], [14, 15]])
+    op = downsample.DownsampleFactorMax((3, 3), ignore_border=True)
+    np.testing.assert_array_equal(op(image).eval({image: x})[0, 0], [[10]])
 
 
-def test_an_assigned_gradient_is_honoured():
+@pytest.mark.parametrize('inline', [False, True])
+def test_an_assigned_gradient_is_honoured(inline):
     x = T.vector()
-    op = theano.OpFromGraph([x], [x * 2], inline=True)
+    op = theano.OpFromGraph([x], [x * 2], inline=inline)
     op.grad = lambda inputs, gradients: (gradients[0] * 100 + inputs[0],)
-    plain = theano.OpFromGraph([x], [x * 2], inline=True)
+    plain = theano.OpFromGraph([x], [x * 2], inline=inline)
     y = T.vector()
     function = theano.function([y], [op(y), T.grad(op(y).sum(), y), T.grad(plain(y).sum(), y)])
     output, assigned, own = function(np.array([1, 5], 'float32'))
     np.testing.assert_array_equal(output, [2, 10])
     np.testing.assert_array_equal(assigned, [101, 105])
     np.testing.assert_array_equal(own, [2, 2])
+
+
+def test_a_subclass_gradient_is_honoured_wherever_it_is_imported_from():
+    from theano.compile.builders import OpFromGraph
+
+    class Hundredfold(OpFromGraph):
+        def grad(self, inputs, gradients):
+            return [gradients[0] * 100]
+
+    x, y = T.vectors('xy')
+    gradient = T.grad(Hundredfold([x], [x * 2])(y).sum(), y)
+    np.testing.assert_array_equal(gradient.eval({y: np.float32([1, 5])}), [100, 100])
+
+
+@pytest.mark.parametrize('axis', [1, -3])
+def test_joins_have_short_shapes(axis):
+    """A dimension is that of the first input and no switch between it and the sum over all."""
+    tensors = T.tensor4s(4)
+    node = T.join(axis, *tensors).owner
+    shapes = [tuple(T.lscalars(4)) for _ in tensors]
+    (found,) = node.op.infer_shape(None, node, [(), *shapes])
+    assert [found[dimension] is shapes[0][dimension] for dimension in range(4)] == [
+        True, False, True, True]
+    assert theano.gof.graph.inputs([found[1]]) == [shape[1] for shape in shapes]
+
+
+@pytest.mark.parametrize('axis', [0, 2, -1])
+def test_joins_have_the_right_shapes(axis):
+    values = [np.zeros([2 if number == axis % 3 else 4 for number in range(3)], 'float32'),
+              np.zeros((4, 4, 4), 'float32')]
+    a, b, position = T.tensor3(), T.tensor3(), T.iscalar()
+    expected = np.concatenate(values, axis).shape
+    known = theano.function([a, b], T.join(axis, a, b).shape)
+    np.testing.assert_array_equal(known(*values), expected)
+    unknown = theano.function([position, a, b], T.join(position, a, b).shape)
+    np.testing.assert_array_equal(unknown(axis, *values), expected)
 
 
 def test_rectify_takes_arrays_too():
