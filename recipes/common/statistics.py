@@ -35,8 +35,11 @@ def sums(features, kind, guides=None):
     Returns:
         List of (regions, channels), or (regions, channels, channels) for products.
     """
-    guided = features if guides is None else features * guides.dimshuffle(0, 'x', 1, 2)
-    values = guided if guides is None else guided * guides.dimshuffle(0, 'x', 1, 2)
+    guided = values = features
+    if guides is not None:
+        guides = guides.dimshuffle(0, 'x', 1, 2)
+        guided = T.addbroadcast(features, 0) * guides
+        values = guided * guides
     make = {'values': lambda: values.sum(axis=(2, 3)), 'squares': lambda: (guided ** 2).sum((2, 3)),
             'products': lambda: losses.gram_matrix(guided)}
     return [make[name]() for name in SUMS[kind]]
