@@ -17,6 +17,7 @@ from tqdm import tqdm
 from recipes import styletransfer
 from recipes.common import (colours, command_line, figures, images, lbfgs, objective, runs,
                             statistics, straight_lines, tiles)
+from recipes.common.scenes import Painting
 
 MARGIN = 8      # pixels of mirrored margin, painted and cut off
 CONTENT = ['conv1_2', 'conv2_2', 'conv3_2', 'conv4_2', 'conv1_1=0.1,conv4_2']
@@ -114,9 +115,9 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
     wanted = images.prepare(images.extend(picture, MARGIN), mean_pixel)
     targets = styletransfer.compute_targets(
         tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape), wanted, None,
-        [styletransfer.Painting(wanted, None, 1.0)])
+        [Painting(wanted, None, 1.0)])
     loss = styletransfer.compile_loss(terms)
-    aim = styletransfer.objective_of(loss, targets, weights_of(terms, targets, layers),
+    aim = styletransfer.objective_of(loss, targets.weighted(weights_of(terms, targets, layers)),
                                      wanted.shape)
     frames, counts = [], frame_counts(options)
 

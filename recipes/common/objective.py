@@ -37,6 +37,10 @@ class Targets(namedtuple('Targets', 'photo guides aims')):
     layer to (regions, rows, columns), empty where the style has no regions; aims: `Aims`.
     """
 
+    def weighted(self, weights):
+        """Return the same with weights of the terms, (terms,)."""
+        return self._replace(aims=self.aims._replace(weights=np.asarray(weights)))
+
     def arrays(self):
         """Return all of them in the order of `Terms.inputs`, in floatX."""
         arrays = [*self.photo.values(), *self.guides.values(), *self.aims.flat()]

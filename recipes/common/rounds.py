@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ArchiveError
-from recipes.common import runs
+from recipes.common import animations, figures, images, runs
 
 PICTURE, STATE, FRAME = 'round_{:02d}.png', 'state_{:02d}.npz', 'frames/frame_{:05d}.png'
 NAMES = re.compile(r'(?:(round|state)_|frames/(frame)_)(\d+)\.(?:png|npz)')
@@ -136,3 +136,107 @@ def reopen(recipe, folder, state, out=None, force=False, elsewhere=False):
                             if entry['round'] <= number],
                     resumed=[*earlier.get('resumed', []), number])
     return run
+
+
+class Journal:
+    """What a run keeps: of each round picture, losses and state, frames between, and the best.
+
+    Args:
+        run: its folder.
+        parameters: that decide the pixels.
+        names: of the terms of the loss.
+        counted: whether the last term, the total variation, is in the loss that is reported.
+        every: evaluations from frame to frame, or None.
+        state: of the round that the run goes on from, or None.
+
+    Attributes:
+        number: of the last round that was kept; 0 is the start, -1 before it.
+        earlier: terms of the evaluations of the phases before.
+    """
+
+    def __init__(self, run, parameters, names, counted=True, every=None, state=None):
+        self.run, self.parameters, self.names = run, parameters, names
+        self.counted, self.every = counted, every
+        self.number = -1 if state is None else state.number
+        self.earlier = [] if state is None else list(state.history[:state.began])
+
+    def begin_phase(self, phase, objective, picture_of, seed):
+        """Take what a phase paints with.
+
+        Args:
+            phase: its index.
+            objective: `lbfgs.Objective`.
+            picture_of: function from a flat array to an RGB picture.
+            seed: of the run.
+        """
+        self.phase, self.objective = phase, objective
+        self.picture_of, self.seed = picture_of, seed
+
+    def end_phase(self):
+        """Put the phase's evaluations to those of the phases before."""
+        self.earlier += self.objective.history
+
+    def keep(self, x, weights, optimiser):
+        """Keep a round: its picture, its losses in run.json, and its state.
+
+        Args:
+            x: the picture, flat.
+            weights: (terms,) of the phase.
+            optimiser: dict of what the optimiser remembers.
+        """
+        aim = self.objective
+        self.number += 1
+        terms = aim.eval_terms(x)
+        history = [*self.earlier, *aim.history]
+        self.run.save_picture(PICTURE.format(self.number), self.picture_of(x),
+                              {**self.parameters, 'round': self.number})
+        entry = {'round': self.number, 'phase': self.phase + 1, 'evaluations': len(history),
+                 'total': self.total(terms), 'losses': dict(zip(self.names, terms.tolist()))}
+        self.run.record['rounds'] = [*self.run.record.get('rounds', []), entry]
+        State(self.number, self.phase, np.reshape(x, aim.shape), aim.best_x, aim.best_loss, history,
+              len(self.earlier), weights, optimiser, self.seed).save(self.run)
+        self.run.save_record()
+
+    def keep_frame(self, x):
+        """Keep a frame of the process, where it is time for one."""
+        count = len(self.earlier) + len(self.objective.history)
+        if self.every and count % self.every == 0:
+            self.run.save_picture(FRAME.format(count), self.picture_of(x),
+                                  {**self.parameters, 'evaluation': count})
+
+    def keep_best(self):
+        """Keep the best picture of the phase, and the terms of the loss of each evaluation."""
+        aim = self.objective
+        if aim.best_x is None:
+            return
+        self.run.save_picture('result.png', self.picture_of(aim.best_x), self.parameters)
+        names = list(self.names)
+        if not self.counted:
+            names[-1] += ', not in the total'
+        history = [*self.earlier, *aim.history]
+        self.run.save_table('losses.csv', ['evaluation', 'total', *names],
+                            [[number, repr(self.total(terms)), *map(repr, terms)]
+                             for number, terms in enumerate(history, start=1)])
+        best = aim.history[np.nanargmin(np.sum(aim.history, axis=1))]
+        self.run.save_record(evaluations=len(history), loss=self.total(best),
+                             losses=dict(zip(self.names, best.tolist())))
+
+    def total(self, terms):
+        """Return the loss that is reported: without what acts in the gradient only."""
+        return float(terms.sum() if self.counted else terms[:-1].sum())
+
+    def save_figures(self):
+        """Save the rounds in a grid, 3x3 like the notebook's, and the process, if it was kept.
+
+        Of more than 9 rounds some are left out.
+        """
+        shown = np.unique(np.linspace(0, self.number, 9).round().astype(int))
+        pictures = [images.read(self.run.folder / PICTURE.format(number)) for number in shown]
+        with self.run.writing('figure.png') as path:
+            figures.save_grid(path, pictures,
+                              [f'round {number}' if number else 'start' for number in shown])
+        if self.every:
+            names = sorted(name for name in self.run.record['files'] if name.startswith('frames/'))
+            frames = [images.read(self.run.folder / name) for name in [*names, 'result.png']]
+            animations.save_gif(self.run, 'process.gif', frames)
+            animations.save_mp4(self.run, 'process.mp4', frames)

@@ -11,6 +11,7 @@ import theano.tensor as T
 import models
 from recipes import styletransfer
 from recipes.common import images, losses, objective, tiles
+from recipes.common.scenes import Painting
 
 GOLDEN = Path(__file__).parent.parent.parent / 'golden'
 
@@ -79,11 +80,10 @@ def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     looker = tiles.Looker(terms)
     targets = styletransfer.compute_targets(
         looker, tiles.Tiling(net, terms.layers, photo.shape), photo, None,
-        [styletransfer.Painting(painting, None, 1.0)])
+        [Painting(painting, None, 1.0)])
     weights = np.array(list(styletransfer.weights_of(options, net, photo.shape).values()))
-    aims = targets.aims._replace(weights=weights)
     values, gradient = styletransfer.compile_loss(terms)(
-        module.start(), *targets._replace(aims=aims).arrays())
+        module.start(), *targets.weighted(weights).arrays())
     names, terms = terms.names, values
     assert names == ['content conv4_2', *(f'style {name}' for name in module.STYLE),
                      'total variation']
