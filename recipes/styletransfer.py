@@ -61,20 +61,22 @@ def paint(options, state=None, elsewhere=False):
     run.save_record(parameters=parameters, options=style_options.remembered(options),
                     plan=plan._asdict(), content=str(options.content),
                     style=[str(path) for path in options.style])
-    easel = None
     with run.recorded():
         tell(options, f'{memory.gigabytes(plan.bytes)} of memory' + (
             f', in tiles of {plan.core[1]}x{plan.core[0]} pixels' if plan.core else ''))
-        try:
-            easel = Easel(options, scene, net, mean_pixel, plan)
-            run.save_record(seconds_before_the_first_round=run.seconds())
-            journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
-                                     options.save_every, state)
-            for phase in range(max(0, journal.number) // options.rounds, options.phases):
-                paint_phase(easel, phase, journal, state)
-                state = None
-        finally:
-            if easel is not None and easel.objective is not None:
+        easel = Easel(options, scene, net, mean_pixel, plan)
+        run.save_record(seconds_before_the_first_round=run.seconds())
+        number = -1 if state is None else state.number
+        first = max(0, number) // options.rounds
+        earlier = [] if state is None else state.history
+        if state is not None and state.phase == first:
+            earlier = earlier[:state.began]
+        journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
+                                 options.save_every, number, earlier)
+        for phase in range(first, options.phases):
+            try:
+                paint_phase(easel, phase, journal, state if phase == first else None)
+            finally:
                 journal.keep_best()
         journal.save_figures()
     return run.folder
@@ -207,12 +209,13 @@ class Easel:
     Attributes:
         terms: `objective.Terms`.
         loss: function (picture, *Targets.arrays()) -> (terms, gradient).
-        objective: `lbfgs.Objective` of the phase.
+        x: the last picture of the phase, float64 (1, 3, rows, columns).
+        told: whether it was told how long the run takes.
     """
 
     def __init__(self, options, scene, net, mean_pixel, plan):
         self.options, self.scene, self.net, self.plan = options, scene, net, plan
-        self.mean_pixel, self.objective = mean_pixel, None
+        self.mean_pixel, self.told = mean_pixel, False
         self.terms = objective.Terms(net, options.content_layers, options.style_layers,
                                      options.style_statistics, options.variation,
                                      scene.colours_of_regions is not None)
@@ -301,7 +304,7 @@ def paint_phase(easel, phase, journal, state):
     targets = easel.look(phase, shape)
     start = state.x if goes_on else easel.starting_point(shape, before)
     weights = state.weights if goes_on else easel.weights(targets, start)
-    aim = easel.objective = objective_of(easel.loss, targets.weighted(weights), shape)
+    aim = objective_of(easel.loss, targets.weighted(weights), shape)
     optimiser = easel.optimiser(shape)
     journal.begin_phase(phase, aim, lambda x: easel.picture_of(x, shape, photo), options.seed)
     began = time.perf_counter()
@@ -316,15 +319,14 @@ def paint_phase(easel, phase, journal, state):
     if journal.number < 0:
         journal.keep(start, weights, optimiser.state)
     done = journal.number - phase * options.rounds
-    for x in minimise(easel, optimiser, start, journal, options.rounds - done):
+    for x in minimise(easel.options, optimiser, start, journal, options.rounds - done):
         journal.keep(x, weights, optimiser.state)
         easel.x = x.reshape(shape)
-    journal.end_phase()
 
 
-def minimise(easel, optimiser, start, journal, left):
+def minimise(options, optimiser, start, journal, left):
     """Yield the picture after each of the rounds that are left, flat; show progress."""
-    options, aim = easel.options, easel.objective
+    aim = journal.objective
     with tqdm(total=left * options.evals, disable=options.quiet, unit='eval') as bar:
 
         def show(loss, x):
@@ -349,8 +351,9 @@ def minimise(easel, optimiser, start, journal, left):
 
 def tell_time(easel, phase, journal, seconds):
     """Tell, once, how long this phase and those that follow will take."""
-    if 'seconds_predicted' in journal.run.record and phase:
+    if easel.told:
         return
+    easel.told = True
     options, shapes = easel.options, easel.scene.shapes()
     pixels = [shape[2] * shape[3] / (shapes[phase][2] * shapes[phase][3])
               for shape in shapes[phase + 1:]]

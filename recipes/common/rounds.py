@@ -147,18 +147,15 @@ class Journal:
         names: of the terms of the loss.
         counted: whether the last term, the total variation, is in the loss that is reported.
         every: evaluations from frame to frame, or None.
-        state: of the round that the run goes on from, or None.
-
-    Attributes:
         number: of the last round that was kept; 0 is the start, -1 before it.
         earlier: terms of the evaluations of the phases before.
     """
 
-    def __init__(self, run, parameters, names, counted=True, every=None, state=None):
+    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=()):
         self.run, self.parameters, self.names = run, parameters, names
         self.counted, self.every = counted, every
-        self.number = -1 if state is None else state.number
-        self.earlier = [] if state is None else list(state.history[:state.began])
+        self.number, self.earlier = number, list(earlier)
+        self.objective = None
 
     def begin_phase(self, phase, objective, picture_of, seed):
         """Take what a phase paints with.
@@ -169,12 +166,10 @@ class Journal:
             picture_of: function from a flat array to an RGB picture.
             seed: of the run.
         """
+        if self.objective is not None:
+            self.earlier += self.objective.history
         self.phase, self.objective = phase, objective
         self.picture_of, self.seed = picture_of, seed
-
-    def end_phase(self):
-        """Put the phase's evaluations to those of the phases before."""
-        self.earlier += self.objective.history
 
     def keep(self, x, weights, optimiser):
         """Keep a round: its picture, its losses in run.json, and its state.
@@ -205,9 +200,12 @@ class Journal:
                                   {**self.parameters, 'evaluation': count})
 
     def keep_best(self):
-        """Keep the best picture of the phase, and the terms of the loss of each evaluation."""
+        """Keep the best picture of the phase, and the terms of the loss of each evaluation.
+
+        A phase that has none yet leaves those of the phase before.
+        """
         aim = self.objective
-        if aim.best_x is None:
+        if aim is None or aim.best_x is None:
             return
         self.run.save_picture('result.png', self.picture_of(aim.best_x), self.parameters)
         names = list(self.names)
