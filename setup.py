@@ -31,6 +31,6 @@ setup(
     extras_require={
         'test': ['pytest>=7,<10', 'ruff>=0.4,<1'],
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
-        'bench': ['torch>=2.0,<3', 'captum>=0.7,<1', 'neural-style==0.5.7'],
+        'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },
 )

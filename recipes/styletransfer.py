@@ -8,146 +8,84 @@ layers are the painting's. After Lasagne/Recipes, examples/styletransfer/Art Sty
 Without arguments it takes the bundled photo, the bundled painting and the embedded network.
 """
 
+import copy
+import itertools
+import json
 import sys
-from collections import namedtuple
+import time
 
 import models
-import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from models.weights import files
-from recipes.common import command_line, figures, images, lbfgs, losses, runs
-
-Settings = namedtuple('Settings', 'content_layers content_weight style_layers style_weight '
-                                  'tv_weight adapted margin factr pgtol')
-
-# Of the notebook; the tolerances of L-BFGS are scipy's defaults.
-NOTEBOOK = Settings(content_layers='conv4_2', content_weight=1e-3,
-                    style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1', style_weight=2e5,
-                    tv_weight=1e-8, adapted=False, margin=0, factr=1e7, pgtol=1e-5)
-
-# The archive adapts the notebook's weights to the network's width and the picture's size, paints
-# a margin that is cut off, and lets L-BFGS go on to the last evaluation.
-ARCHIVE = NOTEBOOK._replace(adapted=True, margin=8, factr=0.0, pgtol=0.0)
-
-# Tuned by eye on the embedded network: by conv4_2 alone it does not tell what is in a photo, and at
-# equal weights conv4_1 and conv5_1 are two thirds of the loss at the end: ripples, not strokes.
-EMBEDDED = ARCHIVE._replace(content_layers='conv3_2=0.2,conv4_2', content_weight=2e-2,
-                            style_layers='conv1_1,conv2_1,conv3_1,conv4_1=0.2,conv5_1=0.1',
-                            tv_weight=3e-8)
-
-# The content loss is a sum over channels and positions and the total variation one over pixels.
-# Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
-# positions it has, and the total variation as much as there. The style loss, a mean over channels
-# and positions, needs no factor.
-REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
-REFERENCE_PIXELS = 600 * 600
-
-
-def settings_of(implementation, model):
-    """Return the constants that hold where the command line says nothing."""
-    if implementation == 'recipes':
-        return NOTEBOOK
-    return EMBEDDED if model == 'vgg19_quarter' else ARCHIVE
+from recipes.common import (colours, command_line, figures, images, lbfgs, memory, objective,
+                            rounds, runs, style_options, tiles)
+from recipes.common.adam import Adam
+from recipes.common.implementations import noise, weights_of
+from recipes.common.scenes import Scene
+from recipes.common.style_options import parse
 
 
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    photo, painting = read_pictures(options)
-    net, mean_pixel = load_network(options)
-    start = starting_point(options, photo, mean_pixel)
-    run = runs.Run('styletransfer', options.out, options.force)
-    parameters = describe(options, photo, painting, start)
-    run.save_record(parameters=parameters, content=str(options.content), style=str(options.style))
-
-    pictures, names, objective = [], [], None
-
-    def picture_of(x):
-        canvas = images.deprocess(x.reshape(start.shape), mean_pixel)
-        return images.trim(canvas, options.margin)
-
-    with run.recorded():
-        try:
-            targets = compute_targets(net, images.prepare(photo, mean_pixel),
-                                      images.prepare(painting, mean_pixel),
-                                      list(options.content_layers), list(options.style_layers))
-            names, function = compile_loss(net, *targets, options, start.shape)
-            objective = lbfgs.Objective(function, start.shape)
-            run.save_record(seconds_before_the_first_round=run.seconds())
-            for x in paint(objective, start, options):
-                pictures.append(picture_of(x))
-                number = len(pictures) - 1
-                run.save_picture(f'round_{number:02d}.png', pictures[-1],
-                                 {**parameters, 'round': number})
-        finally:
-            if objective is not None and objective.best_x is not None:
-                run.save_picture('result.png', picture_of(objective.best_x), parameters)
-                save_losses(run, objective, names)
-    save_figure(run, pictures)
+    if options.grid:
+        sheet = paint_grid(options)
+    elif options.resume:
+        sheet = paint(*style_options.resumed(options)) / 'result.png'
+    else:
+        sheet = paint(options) / 'result.png'
     if not options.quiet:
-        print(run.folder / 'result.png')
+        print(sheet)
 
 
-def parse(arguments):
-    """Return the options; weights that are not given are those of the implementation."""
-    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
-    add = parser.add_argument
-    add('--content', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
-    add('--style', metavar='PAINTING', help="the painting (default: one by the project's own code)")
-    parser.add_run_options()
-    parser.add_network_options(pool='average_exc_pad')
-    add('--size', type=command_line.pixels, default=256,
-        help='pixels of the shorter side, of photo and painting')
-    add('--crop', action='store_true', help='cut both to a square, as the notebook does')
-    add('--init', metavar='noise|content|FILE', default='noise', help='where to start')
-    add('--seed', type=command_line.seed, default=1, help='of the noise')
-    add('--rounds', type=command_line.positive_integer, default=8, help='restarts of L-BFGS')
-    add('--evals', type=command_line.positive_integer, default=40,
-        help='evaluations of loss and gradient in each round')
-    add('--content-weight', type=command_line.weight, help=defaults('content_weight'))
-    add('--style-weight', type=command_line.weight, help=defaults('style_weight'))
-    add('--tv-weight', type=command_line.weight, help=defaults('tv_weight'))
-    add('--content-layers', type=command_line.layer_weights, metavar='LAYERS',
-        help='with factors of --content-weight; ' + defaults('content_layers'))
-    add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
-        help='with factors of --style-weight; ' + defaults('style_layers'))
-    add('--impl', choices=('archive', 'recipes'), default='archive',
-        help='archive: weights that look alike at every size and width; recipes: constants and '
-             'L-BFGS tolerances of the notebook, untouched')
-    options = parser.parse_args(arguments)
-    settings = settings_of(options.impl, options.model)._asdict()
-    for name in ('content_layers', 'style_layers'):
-        settings[name] = command_line.layer_weights(settings[name])
-    settings.update(content=images.bundled_photo(), style=images.PAINTING)
-    for name, value in settings.items():
-        if getattr(options, name, None) is None:
-            setattr(options, name, value)
-    return options
+def paint(options, state=None, elsewhere=False):
+    """Paint one picture, from the beginning or from the state of a round.
 
+    Args:
+        options: of the command line.
+        state: `rounds.State`, or None.
+        elsewhere: whether a run that goes on does so in a new folder.
 
-def defaults(name):
-    """Return the help text that says what an option's default depends on."""
-    values = [getattr(settings, name) for settings in (EMBEDDED, ARCHIVE, NOTEBOOK)]
-    values = [value if isinstance(value, str) else f'{value:g}' for value in values]
-    return 'default: {} with vgg19_quarter, else {}; {} by --impl recipes'.format(*values)
-
-
-def read_pictures(options):
-    """Return photo and painting as RGB uint8 arrays of the size asked for.
-
-    The photo has a mirrored margin, which is painted too and cut off at the end: at the border
-    convolutions see zeros beyond it, and a strip of 4 to 8 pixels turns out too bright.
+    Returns:
+        The folder of the run.
     """
-    photo, painting = images.read(options.content), images.read(options.style)
-    if options.crop:
-        photo, painting = images.crop_square(photo), images.crop_square(painting)
-    photo = images.resize(photo, options.size)
-    return images.extend(photo, options.margin), images.resize(painting, options.size)
+    scene = Scene(options)
+    net, mean_pixel = load_network(options)
+    plan = make_plan(options, net, scene)
+    parameters = describe(options, scene, plan)
+    run = open_run(options, parameters, state, elsewhere)
+    run.save_record(parameters=parameters, options=style_options.remembered(options),
+                    plan=plan._asdict(), content=str(options.content),
+                    style=[str(path) for path in options.style])
+    with run.recorded():
+        tell(options, f'{memory.gigabytes(plan.bytes)} of memory' + (
+            f', in tiles of {plan.core[1]}x{plan.core[0]} pixels' if plan.core else ''))
+        easel = Easel(options, scene, net, mean_pixel, plan)
+        run.save_record(seconds_before_the_first_round=run.seconds())
+        number = -1 if state is None else state.number
+        first = max(0, number) // options.rounds
+        earlier = [] if state is None else state.history
+        if state is not None and state.phase == first:
+            earlier = earlier[:state.began]
+        journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
+                                 options.save_every, number, earlier)
+        for phase in range(first, options.phases):
+            try:
+                paint_phase(easel, phase, journal, state if phase == first else None)
+            finally:
+                journal.keep_best()
+        journal.save_figures()
+    return run.folder
+
+
+def tell(options, words):
+    """Tell something between the lines of progress, unless quiet."""
+    if not options.quiet:
+        tqdm.write(words, file=sys.stderr)
 
 
 def load_network(options):
@@ -165,129 +103,310 @@ def load_network(options):
     return net, mean_pixel
 
 
-def starting_point(options, photo, mean_pixel):
-    """Return the picture to start from, float32 (1, 3, rows, columns), BGR minus mean."""
-    if options.init == 'content':
-        return images.prepare(photo, mean_pixel)
-    rows, columns = photo.shape[:2]
-    if options.init == 'noise':
-        random = np.random.RandomState(options.seed)
-        return random.uniform(-128, 128, (1, 3, rows, columns)).astype('float32')
-    margin = options.margin
-    picture = images.resize_to(images.read(options.init), rows - 2 * margin, columns - 2 * margin)
-    return images.prepare(images.extend(picture, margin), mean_pixel)
+def make_plan(options, net, scene):
+    """Return which tiles, and how much of L-BFGS's memory, keep the run below --memory."""
+    if options.resume:
+        return memory.Plan(**runs.read_record(options.resume)['plan'])
+    size = scene.painting_size(options.phases - 1)
+    painting_shapes = [(1, 3, *images.fitted(rgb.shape, size)) for rgb in scene.paintings]
+    adam = options.optimiser == 'adam'
+    needs = memory.Needs(net, options.content_layers, options.style_layers, scene.shapes()[-1],
+                         painting_shapes, adam)
+    return memory.plan(needs, options.memory, None if adam else options.corrections)
 
 
-def describe(options, photo, painting, start):
+def describe(options, scene, plan):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = ('impl model pool size crop margin seed rounds evals content_weight style_weight '
-             'tv_weight content_layers style_layers')
-    return {**{name: getattr(options, name) for name in names.split()},
-            'init': options.init if options.init in ('noise', 'content') else 'file',
-            'weights_sha256': files.sha256(files.find(options.model, options.weights)),
-            'photo_pixels': runs.pixel_hash(photo), 'painting_pixels': runs.pixel_hash(painting),
-            'start_pixels': runs.pixel_hash(start)}
+    names = ('impl size crop margin seed phases evals content_weight style_weight tv_weight '
+             'content_layers style_layers style_statistics style_scale style_blend colours '
+             'optimiser bounds normalise_gradients')
+    init = options.init
+    return {**command_line.described(options, names),
+            'init': init if init in ('noise', 'content') else runs.pixel_hash(images.read(init)),
+            'rate': options.rate if options.optimiser == 'adam' else None,
+            'corrections': plan.corrections, 'tiles': plan.core,
+            'painting_tiles': plan.painting_core,
+            'photo_pixels': runs.pixel_hash(scene.photo),
+            'painting_pixels': [runs.pixel_hash(rgb) for rgb in scene.paintings],
+            'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()]}
 
 
-def compute_targets(net, photo, painting, content_layers, style_layers):
-    """Return what the picture should match.
+def open_run(options, parameters, state, elsewhere):
+    """Return the folder of a new run, or of one that goes on.
 
-    Returns:
-        (photo_features, painting_grams): dicts from layer to shared variables of shape
-        (1, channels, rows, columns), and (1, channels, channels) per position.
+    Raises:
+        ArchiveError: its pictures or weights are not what they were.
     """
-    image = T.tensor4('image')
-    layers = [net[name] for name in content_layers + style_layers]
-    outputs = lasagne.layers.get_output(layers, image)
-    grams = [losses.gram_per_position(output) for output in outputs[len(content_layers):]]
-    compute = theano.function([image], outputs[:len(content_layers)] + grams)
-    features = dict(zip(content_layers, compute(photo)))
-    grams = dict(zip(style_layers, compute(painting)[len(content_layers):]))
-    return ({name: theano.shared(value) for name, value in features.items()},
-            {name: theano.shared(value) for name, value in grams.items()})
+    if not options.resume:
+        return runs.Run('styletransfer', options.out, options.force)
+    earlier = runs.read_record(options.resume)['parameters']
+    for name, value in json.loads(json.dumps(parameters)).items():
+        if earlier.get(name) != value:
+            raise ArchiveError(f'{options.resume} cannot go on: {name.replace("_", " ")} was '
+                               f'{earlier.get(name)} and is {value} now')
+    return rounds.reopen('styletransfer', options.resume, state, options.out, options.force,
+                         elsewhere)
 
 
-def weights_of(options, net, shape):
-    """Return the factor of each term of the loss, name to float, for a picture of this shape."""
-    weights = {}
-    for layer, factor in options.content_layers.items():
-        elements = np.prod(lasagne.layers.get_output_shape(net[layer], shape))
-        scale = REFERENCE_ACTIVATIONS / elements if options.adapted else 1
-        weights[f'content {layer}'] = float(options.content_weight * factor * scale)
-    for layer, factor in options.style_layers.items():
-        weights[f'style {layer}'] = options.style_weight * factor
-    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.adapted else 1
-    weights['total variation'] = options.tv_weight * scale
-    return weights
-
-
-def compile_loss(net, photo_features, painting_grams, options, shape):
+def compile_loss(terms):
     """Compile loss and gradient of the picture into one function.
 
     Args:
-        options: with weights, layers and `adapted`.
-        shape: of the picture.
+        terms: `objective.Terms`.
 
     Returns:
-        (names, function): of the terms of the loss; float32 picture -> (terms, gradient).
+        Function (picture, *Targets.arrays()) -> (terms, gradient), in floatX.
     """
     image = T.tensor4('image')
-    names = list(dict.fromkeys([*photo_features, *painting_grams]))
-    features = dict(zip(names, lasagne.layers.get_output([net[name] for name in names], image)))
-
-    weights = weights_of(options, net, shape)
-    terms = {}
-    for layer in options.content_layers:
-        name = f'content {layer}'
-        terms[name] = weights[name] * losses.content_loss(photo_features, features, layer)
-    for layer in options.style_layers:
-        name, gram = f'style {layer}', losses.gram_per_position(features[layer])
-        terms[name] = weights[name] * losses.gram_distance(painting_grams[layer], gram)
-    name = 'total variation'
-    terms[name] = weights[name] * losses.total_variation_loss(image)
-
-    terms = {name: term.astype('float32') for name, term in terms.items()}
-    gradient = T.grad(sum(terms.values()), image)
-    return list(terms), theano.function([image], [T.stack(list(terms.values())), gradient])
+    loss = terms.of(image)
+    gradient = T.grad(loss.sum(), image)
+    return theano.function([image, *terms.inputs], [loss, gradient], on_unused_input='ignore')
 
 
-def paint(objective, start, options):
-    """Yield the start and what each round of L-BFGS makes of it, flat arrays; show progress."""
-    yield start
-    with tqdm(total=options.rounds * options.evals, disable=options.quiet, unit='eval') as bar:
+def compute_targets(looker, tiling, photo, regions, paintings, painting_core=None):
+    """Return what the picture should match.
 
-        def show(loss):
+    Args:
+        looker: `tiles.Looker`.
+        tiling: of the photo.
+        photo: (1, 3, rows, columns), BGR minus mean.
+        regions: of the photo, (regions, rows, columns), or None.
+        paintings: list of `Painting`; the target is the mean of their statistics by their shares,
+            which has the same gradient as the sum of their losses.
+        painting_core: of the paintings' tiles, or None.
+
+    Returns:
+        `objective.Targets`, with weights of 1.
+    """
+    terms = looker.terms
+    guides, masses = objective.guides_and_masses(terms, regions, photo.shape)
+    photo_features, _, _ = looker(photo, tiling, guides)
+    from_sums = objective.compile_statistics(terms)
+    blended, shares = {}, {}
+    for painting in paintings:
+        own_guides, own_masses = objective.guides_and_masses(terms, painting.regions,
+                                                             painting.image.shape)
+        own_tiling = tiles.Tiling(terms.net, terms.layers, painting.image.shape, painting_core)
+        _, sums, _ = looker(painting.image, own_tiling, own_guides)
+        for layer, parts in from_sums(sums, own_masses).items():
+            share = painting.share * (own_masses[layer] > 0)  # a region may be in some only
+            shares[layer] = shares.get(layer, 0) + share
+            weighted = [part * share.reshape(-1, *[1] * (part.ndim - 1)) for part in parts]
+            blended[layer] = ([a + b for a, b in zip(blended[layer], weighted)]
+                              if layer in blended else weighted)
+    targets = {layer: [part / shares[layer].reshape(-1, *[1] * (part.ndim - 1)) for part in parts]
+               for layer, parts in blended.items()}
+    return objective.Targets(photo_features, guides,
+                             objective.Aims(masses, targets, np.ones(len(terms.names))))
+
+
+class Easel:
+    """What all phases paint with: the network and the compiled loss.
+
+    Args:
+        options, scene, net, mean_pixel, plan: as in `paint`.
+
+    Attributes:
+        terms: `objective.Terms`.
+        loss: function (picture, *Targets.arrays()) -> (terms, gradient).
+        x: the last picture of the phase, float64 (1, 3, rows, columns).
+        told: whether it was told how long the run takes.
+    """
+
+    def __init__(self, options, scene, net, mean_pixel, plan):
+        self.options, self.scene, self.net, self.plan = options, scene, net, plan
+        self.mean_pixel, self.told = mean_pixel, False
+        self.terms = objective.Terms(net, options.content_layers, options.style_layers,
+                                     options.style_statistics, options.variation,
+                                     scene.colours_of_regions is not None)
+        self.looker = tiles.Looker(self.terms)
+        self.loss = (compile_loss(self.terms) if plan.core is None
+                     else tiles.TiledLoss(self.terms, self.looker))
+
+    def look(self, phase, shape):
+        """Return the targets of a phase."""
+        tiling = tiles.Tiling(self.net, self.terms.layers, shape, self.plan.core)
+        if self.plan.core is not None:
+            self.loss.tiling = tiling
+        return compute_targets(self.looker, tiling, *self.scene.target_at(phase, self.prepare),
+                               self.scene.paintings_at(phase, self.prepare),
+                               self.plan.painting_core)
+
+    def prepare(self, rgb):
+        """Return a picture as the network takes it."""
+        return images.prepare(rgb, self.mean_pixel, self.options.levels)
+
+    def starting_point(self, shape, before):
+        """Return the picture to start from, float64 (1, 3, rows, columns), BGR minus mean.
+
+        Args:
+            shape: of it.
+            before: the picture of the phase before, or None.
+        """
+        margin = self.options.margin
+        rows, columns = shape[2] - 2 * margin, shape[3] - 2 * margin
+        if before is not None:
+            return images.enlarge(before, rows, columns, margin)
+        if self.options.init == 'noise':
+            return noise(self.options, shape)
+        rgb = images.extend(self.scene.start(rows, columns), margin)
+        return self.prepare(rgb).astype('float64')
+
+    def weights(self, targets, start):
+        """Return the weights of the terms, (terms,)."""
+        weights = np.array(list(weights_of(self.options, self.net, start.shape).values()))
+        if not self.options.normalise_gradients:
+            return weights
+        norms = []
+        for one in np.eye(len(weights)):
+            _, gradient = self.loss(start.astype('float32'), *targets.weighted(one).arrays())
+            norms.append(np.abs(gradient).sum(dtype='float64'))
+        return weights / [norm or 1 for norm in norms]
+
+    def optimiser(self, shape):
+        """Return the optimiser of a phase."""
+        options, bounds = self.options, None
+        if options.bounds:
+            black = np.broadcast_to(self.prepare(np.zeros((1, 1, 3), 'uint8')), shape)
+            white = np.broadcast_to(self.prepare(np.full((1, 1, 3), 255, 'uint8')), shape)
+            bounds = black.ravel().astype('float64'), white.ravel().astype('float64')
+        if options.optimiser == 'adam':
+            return Adam(options.rate, bounds)
+        return lbfgs.Lbfgs(options.factr, options.pgtol, self.plan.corrections, bounds)
+
+    def picture_of(self, x, shape, photo):
+        """Return what is painted, an RGB picture, without its margin.
+
+        Args:
+            x: flat array.
+            shape: of the picture with its margin.
+            photo: RGB, whose colours it may have.
+        """
+        canvas = images.deprocess(np.reshape(x, shape), self.mean_pixel, self.options.levels)
+        picture = images.trim(canvas, self.options.margin)
+        return colours.with_colours_of(photo, picture) if self.options.colours == 'luminance' \
+            else picture
+
+
+def paint_phase(easel, phase, journal, state):
+    """Paint the rounds of a phase that are left, and keep each.
+
+    Args:
+        easel: `Easel`.
+        phase: its index.
+        journal: `rounds.Journal`.
+        state: `rounds.State` to go on from, of this phase or the end of the one before, or None.
+    """
+    options, shape = easel.options, easel.scene.shapes()[phase]
+    photo = easel.scene.photo_at(phase)
+    goes_on = state is not None and state.phase == phase
+    before = state.x if state is not None else easel.x if phase else None
+    targets = easel.look(phase, shape)
+    start = state.x if goes_on else easel.starting_point(shape, before)
+    weights = state.weights if goes_on else easel.weights(targets, start)
+    aim = objective_of(easel.loss, targets.weighted(weights), shape)
+    optimiser = easel.optimiser(shape)
+    journal.begin_phase(phase, aim, lambda x: easel.picture_of(x, shape, photo), options.seed)
+    began = time.perf_counter()
+    if goes_on:
+        aim.history = list(state.history[state.began:])
+        aim.best_x, aim.best_loss = state.best_x.ravel(), state.best_loss
+        optimiser.state = dict(state.optimiser)
+        aim.recall(start)
+    else:
+        aim.eval_loss(start)
+    tell_time(easel, phase, journal, time.perf_counter() - began)
+    if journal.number < 0:
+        journal.keep(start, weights, optimiser.state)
+    done = journal.number - phase * options.rounds
+    for x in minimise(easel.options, optimiser, start, journal, options.rounds - done):
+        journal.keep(x, weights, optimiser.state)
+        easel.x = x.reshape(shape)
+
+
+def minimise(options, optimiser, start, journal, left):
+    """Yield the picture after each of the rounds that are left, flat; show progress."""
+    aim = journal.objective
+    with tqdm(total=left * options.evals, disable=options.quiet, unit='eval') as bar:
+
+        def show(loss, x):
             bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
             bar.update()
+            journal.keep_frame(x)
 
-        objective.on_evaluation = show
-        bar.set_description(f'round 1/{options.rounds}')
-        rounds = lbfgs.minimise(objective, start, options.rounds, options.evals, options.factr,
-                                options.pgtol)
-        for number, (x, early) in enumerate(rounds, start=1):
-            if early:
-                bar.write(f'round {number} {early}', file=sys.stderr)
-            bar.set_description(f'round {min(number + 1, options.rounds)}/{options.rounds}')
-            bar.total = bar.n + (options.rounds - number) * options.evals  # a round may overrun
+        def describe_round():
+            last = options.rounds * options.phases
+            bar.set_description(f'round {min(journal.number + 1, last)}/{last}')
+
+        aim.on_evaluation = show
+        describe_round()
+        for x, early in optimiser.minimise(aim, start, left, options.evals):
             yield x
+            left -= 1
+            if early:
+                bar.write(f'round {journal.number} {early}', file=sys.stderr)
+            describe_round()
+            bar.total = bar.n + left * options.evals  # a round may overrun
 
 
-def save_figure(run, pictures):
-    """Save the rounds in a grid, 3x3 like the notebook's; of more than 9 some are left out."""
-    shown = np.unique(np.linspace(0, len(pictures) - 1, 9).round().astype(int))
-    figures.save_grid(run.folder / 'figure.png', [pictures[number] for number in shown],
-                      [f'round {number}' if number else 'start' for number in shown])
+def tell_time(easel, phase, journal, seconds):
+    """Tell, once, how long this phase and those that follow will take."""
+    if easel.told:
+        return
+    easel.told = True
+    options, shapes = easel.options, easel.scene.shapes()
+    pixels = [shape[2] * shape[3] / (shapes[phase][2] * shapes[phase][3])
+              for shape in shapes[phase + 1:]]
+    left = options.rounds * (phase + 1) - max(0, journal.number) + options.rounds * sum(pixels)
+    total = seconds * options.evals * left
+    journal.run.save_record(seconds_predicted=round(total, 1),
+                            seconds_an_evaluation=round(seconds, 3))
+    tell(options, f'about {duration(total)}: {seconds:.2g} s for loss and gradient')
 
 
-def save_losses(run, objective, names):
-    """Save the weighted terms of the loss, of each evaluation and of the best."""
-    history = np.array(objective.history)
-    run.save_table('losses.csv', ['evaluation', 'total', *names],
-                   [[number, repr(terms.sum()), *map(repr, terms)]
-                    for number, terms in enumerate(history, start=1)])
-    best = history[np.nanargmin(history.sum(axis=1))]
-    run.save_record(evaluations=len(history), loss=objective.best_loss,
-                    losses=dict(zip(names, best.tolist())))
+def objective_of(loss, targets, shape):
+    """Return the `lbfgs.Objective` of a picture with these targets."""
+    arrays = targets.arrays()
+    return lbfgs.Objective(lambda image: loss(image, *arrays), shape)
+
+
+def duration(seconds):
+    """Return a time in words."""
+    if seconds < 90:
+        return f'{seconds:.0f} seconds'
+    return f'{seconds / 60:.0f} minutes' if seconds < 5400 else f'{seconds / 3600:.1f} hours'
+
+
+def paint_grid(options):
+    """Paint with every value of one or two options, and lay the results out on a sheet.
+
+    Returns:
+        The path of the sheet.
+    """
+    axes, options.grid = options.grid, []
+    cells = [list(zip([name for name, _ in axes], values))
+             for values in itertools.product(*(values for _, values in axes))]
+    run = runs.Run('styletransfer', options.out, options.force)
+    run.save_record(grid=axes, parameters=style_options.remembered(options))
+    pictures = []
+    with run.recorded():
+        for number, cell in enumerate(cells):
+            one = copy.deepcopy(options)
+            for name, value in cell:
+                setattr(one, name.replace('-', '_'), style_options.GRID[name](value))
+            one.out = run.folder / f'cell_{number:02d}'
+            tell(options, title_of(cell).replace('\n', ', '))
+            pictures.append(images.read(paint(one) / 'result.png'))
+        with run.writing('grid.png') as path:
+            columns = len(axes[-1][1])
+            figures.save_grid(path, pictures, [title_of(cell) for cell in cells], columns,
+                              width=3 * columns)
+    return run.folder / 'grid.png'
+
+
+def title_of(cell):
+    """Return in words what a cell of the grid was painted with."""
+    return '\n'.join(f'{name} {value}' for name, value in cell)
 
 
 if __name__ == '__main__':

@@ -100,6 +100,23 @@ def positive_integer(text):
     return _number(text, int, lambda value: value >= 1, 'a whole number from 1 up')
 
 
+def whole_number(text):
+    """Return an integer from 0 up, for argparse."""
+    return _number(text, int, lambda value: value >= 0, 'a whole number from 0 up')
+
+
+def memory(text):
+    """Return bytes from '4G' or '900M', for argparse."""
+    unit = {'G': 10 ** 9, 'M': 10 ** 6}.get(text[-1:].upper())
+    try:
+        count = int(float(text[:-1]) * unit)
+    except (TypeError, ValueError, OverflowError):
+        count = 0
+    if count <= 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is no memory; write it like 4G or 900M')
+    return count
+
+
 def seed(text):
     """Return an integer that numpy takes as a seed, for argparse."""
     return _number(text, int, lambda value: 0 <= value < 2 ** 32,

@@ -78,12 +78,17 @@ def resize(rgb, short_side):
     Raises:
         ArchiveError: it would have more than 4.2 million pixels, 2048x2048.
     """
-    factor = short_side / min(rgb.shape[:2])
-    rows, columns = (max(short_side, round(length * factor)) for length in rgb.shape[:2])
+    rows, columns = fitted(rgb.shape, short_side)
     if rows * columns > LARGEST:
         raise ArchiveError(f'a picture of {columns}x{rows} pixels is too large; take a smaller '
                            '--size, or crop what is long and narrow')
     return resize_to(rgb, rows, columns)
+
+
+def fitted(shape, short_side):
+    """Return (rows, columns) of a picture of this shape, fitted to that shorter side."""
+    factor = short_side / min(shape[:2])
+    return tuple(max(short_side, round(length * factor)) for length in shape[:2])
 
 
 def resize_to(rgb, rows, columns):
@@ -109,31 +114,37 @@ def trim(rgb, margin):
     return rgb[margin:rgb.shape[0] - margin, margin:rgb.shape[1] - margin]
 
 
-def prepare(rgb, mean_pixel):
+def prepare(rgb, mean_pixel, levels=255):
     """Return a picture as networks take it.
 
     Args:
         rgb: uint8 array (rows, columns, 3).
         mean_pixel: (3,), BGR, 0..255.
+        levels: what white is, before the mean is subtracted.
 
     Returns:
         float32 array (1, 3, rows, columns), BGR, 0..255 minus the mean.
     """
     bgr = rgb[:, :, ::-1].transpose(2, 0, 1)[None].astype('float32')
+    if levels != 255:
+        bgr *= levels / 255
     return np.ascontiguousarray(bgr - np.reshape(mean_pixel, (1, 3, 1, 1)).astype('float32'))
 
 
-def deprocess(x, mean_pixel):
+def deprocess(x, mean_pixel, levels=255):
     """Return what networks take as a picture: the inverse of `prepare`, clipped and rounded.
 
     Args:
         x: array (1, 3, rows, columns) or (3, rows, columns), BGR minus mean.
         mean_pixel: (3,), BGR, 0..255.
+        levels: what white is, before the mean is subtracted.
 
     Returns:
         uint8 array (rows, columns, 3), RGB.
     """
     bgr = np.reshape(x, np.shape(x)[-3:]) + np.reshape(mean_pixel, (3, 1, 1))
+    if levels != 255:
+        bgr = bgr * (255 / levels)
     return np.clip(np.rint(bgr), 0, 255).astype('uint8').transpose(1, 2, 0)[:, :, ::-1]
 
 
@@ -146,3 +157,18 @@ def within_pixels(x, mean_pixel):
     """
     mean = np.reshape(mean_pixel, (1, 3, 1, 1)).astype(x.dtype)
     return np.clip(x, -mean, 255 - mean)
+
+
+def enlarge(x, rows, columns, margin=0):
+    """Return what networks take at another size, interpolated; its margin is mirrored anew.
+
+    Args:
+        x: float array (1, 3, rows, columns), with the margin.
+        rows, columns: wanted, without the margin.
+        margin: pixels on all sides.
+    """
+    inner = x[0, :, margin:x.shape[2] - margin, margin:x.shape[3] - margin].astype('float32')
+    larger = [np.array(Image.fromarray(channel, 'F').resize((columns, rows), Image.BICUBIC))
+              for channel in inner]
+    edges = (0, 0), (margin, margin), (margin, margin)
+    return np.pad(larger, edges, mode='reflect')[None].astype('float64')

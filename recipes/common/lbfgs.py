@@ -1,34 +1,38 @@
-"""L-BFGS as the Recipes use it: rounds of `scipy.optimize.fmin_l_bfgs_b` over a compiled loss."""
+"""L-BFGS as the Recipes use it: rounds of scipy's L-BFGS-B over a compiled loss."""
 
 import numpy as np
-from scipy.optimize import fmin_l_bfgs_b
+from scipy.optimize import _lbfgsb
 from threadpoolctl import threadpool_limits
 
 from models.errors import ArchiveError
 
 # A line search may try a step that is far too long; a loss this many times the first is past that.
 EXPLODED = 1e6
+CORRECTIONS = 10      # scipy's default: of so many steps L-BFGS remembers the curvature
+LINE_SEARCH = 20      # scipy's default: evaluations of one line search at most
 
 
 class Objective:
-    """A loss and its gradient for fmin_l_bfgs_b, computed together and remembered.
+    """A loss and its gradient for L-BFGS or Adam, computed together and remembered.
 
     Args:
         function: float32 array of `shape` -> (terms, gradient): the terms of the loss, which
-            add up to it, and a gradient of `shape`.
+            add up to what is minimised, and a gradient of `shape`.
         shape: of the picture, (1, 3, rows, columns).
+        history: of the evaluations that were done before, if any.
 
     Attributes:
         history: one float64 array of terms for each evaluation.
         best_x, best_loss: of the evaluation with the lowest loss so far; float64, flat.
+        on_evaluation: function (loss, x), called after each evaluation.
     """
 
-    def __init__(self, function, shape):
+    def __init__(self, function, shape, history=()):
         self.function = function
         self.shape = shape
-        self.history = []
+        self.history = list(history)
         self.best_x, self.best_loss = None, np.inf
-        self.on_evaluation = lambda loss: None
+        self.on_evaluation = lambda loss, x: None
         self._x = None
 
     def eval_loss(self, x0):
@@ -41,21 +45,36 @@ class Objective:
         self._evaluate(x0)
         return self._gradient
 
-    def _evaluate(self, x0):
-        # By value and on a copy: scipy calls for loss and gradient in turn with the same numbers,
-        # and writes the next ones into the same buffer.
-        if self._x is not None and np.array_equal(x0, self._x):
-            return
+    def eval_terms(self, x0):
+        """Return the terms of the loss at x0, a float64 array."""
+        self._evaluate(x0)
+        return self._terms
+
+    def recall(self, x0):
+        """Compute loss and gradient at x0 once more, where an interrupted run had done so.
+
+        It is no new evaluation: history and best stay as they are.
+        """
+        self._x, self._terms, self._loss, self._gradient = self._compute(x0)
+
+    def _compute(self, x0):
+        # A copy: scipy writes the next numbers into the same buffer.
         terms, gradient = self.function(x0.reshape(self.shape).astype('float32'))
         terms = np.asarray(terms, 'float64')
-        loss = float(terms.sum())
+        return (np.array(x0, 'float64').ravel(), terms, float(terms.sum()),
+                np.asarray(gradient, 'float64').ravel())
+
+    def _evaluate(self, x0):
+        # By value: scipy calls for loss and gradient in turn with the same numbers.
+        if self._x is not None and np.array_equal(np.ravel(x0), self._x):
+            return
+        x, terms, loss, gradient = self._compute(x0)
         self.history.append(terms)
         self._stop_if_useless(loss)
-        self._x = np.array(x0)
-        self._loss, self._gradient = loss, np.asarray(gradient, 'float64').ravel()
+        self._x, self._terms, self._loss, self._gradient = x, terms, loss, gradient
         if loss < self.best_loss:
             self.best_x, self.best_loss = self._x, loss
-        self.on_evaluation(loss)
+        self.on_evaluation(loss, x)
 
     def _stop_if_useless(self, loss):
         first = self.history[0].sum()
@@ -65,8 +84,26 @@ class Objective:
                            'all weights by the same factor, say 100, or start from --init content')
 
 
-def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
-    """Minimise in rounds, each a fresh fmin_l_bfgs_b that starts where the last one ended.
+class Lbfgs:
+    """L-BFGS with its settings; rounds start afresh, so that there is no state to go on from.
+
+    Args:
+        factr, pgtol, corrections, bounds: as of `minimise`.
+    """
+
+    state = {}
+
+    def __init__(self, factr, pgtol, corrections, bounds):
+        self.settings = factr, pgtol, corrections, bounds
+
+    def minimise(self, objective, x, rounds, evaluations):
+        """Minimise in rounds; see the function of this name."""
+        return minimise(objective, x, rounds, evaluations, *self.settings)
+
+
+def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0, corrections=CORRECTIONS,
+             bounds=None):
+    """Minimise in rounds, each a fresh L-BFGS that starts where the last one ended.
 
     Args:
         objective: an `Objective`.
@@ -75,6 +112,8 @@ def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
         evaluations: scipy's `maxfun`, for each round; scipy looks at it between iterations only,
             so a round may take a few more.
         factr, pgtol: scipy's tolerances; 0 goes on to the last evaluation.
+        corrections: steps whose curvature is remembered, scipy's `m`.
+        bounds: (lowest, highest), flat arrays, or None.
 
     Yields:
         (x, report) after each round: flat float64; None, or why scipy ended the round early.
@@ -86,11 +125,39 @@ def minimise(objective, x, rounds, evaluations, factr=0.0, pgtol=0.0):
         # spinning, which takes a core from Theano's OpenBLAS: 120 evaluations took 33 s, with one
         # thread 28 s. It also makes the sums the same for any number of threads.
         with threadpool_limits({'libopenblas': 1}):
-            x, _, information = fmin_l_bfgs_b(objective.eval_loss, x, fprime=objective.eval_grad,
-                                              maxfun=evaluations, maxiter=evaluations + 1,
-                                              factr=factr, pgtol=pgtol)
+            x, task = _one_round(objective, x, evaluations, factr, pgtol, corrections, bounds)
         used = len(objective.history) - before
-        task = information['task']
-        task = task.decode() if isinstance(task, bytes) else task
-        early = information['warnflag'] != 1
+        early = not task.startswith('STOP')
         yield x, f'ended after {used} of {evaluations} evaluations: {task}' if early else None
+
+
+def _one_round(objective, x, evaluations, factr, pgtol, corrections, bounds):
+    """Do what scipy.optimize.fmin_l_bfgs_b does, to the same bytes, in less memory.
+
+    It makes a Python tuple of bounds for each number, 1.6 GB at 2048x2048, and loops over them.
+    """
+    count, m, whole = x.size, corrections, _lbfgsb.types.intvar.dtype
+    lowest, highest = bounds or (np.zeros(count), np.zeros(count))
+    kinds = np.full(count, 2 if bounds else 0, whole)  # 2: both bounds hold; 0: none does
+    x = np.clip(x, lowest, highest) if bounds else x.copy()
+    loss, gradient = np.array(0.0), np.zeros(count)
+    work = np.zeros((2 * m + 5) * count + 11 * m * m + 8 * m)
+    whole_work = np.zeros(3 * count, whole)
+    task, text = np.zeros(1, 'S60'), np.zeros(1, 'S60')
+    flags, numbers, reals = np.zeros(4, whole), np.zeros(44, whole), np.zeros(29)
+    used = iterations = 0
+    task[:] = 'START'
+    while True:
+        _lbfgsb.setulb(m, x, lowest, highest, kinds, loss, gradient, factr, pgtol, work,
+                       whole_work, task, -1, text, flags, numbers, reals, LINE_SEARCH)
+        if task[0].startswith(b'FG'):
+            loss, gradient = objective.eval_loss(x), objective.eval_grad(x)
+            used += 1
+        elif task[0].startswith(b'NEW_X'):
+            iterations += 1
+            if iterations > evaluations:
+                task[:] = 'STOP: TOTAL NO. of ITERATIONS REACHED LIMIT'
+            elif used > evaluations:
+                task[:] = 'STOP: TOTAL NO. of f AND g EVALUATIONS EXCEEDS LIMIT'
+        else:
+            return x, task[0].strip(b'\x00').strip().decode()

@@ -47,6 +47,22 @@ def gram_distance(a, g):
 
 def total_variation_loss(x):
     """Return the summed 2.5th power of the steps between neighbouring pixels, a scalar."""
-    down = x[:, :, :-1, :-1] - x[:, :, 1:, :-1]
-    right = x[:, :, :-1, :-1] - x[:, :, :-1, 1:]
+    down, right = _steps(x)
     return ((down ** 2 + right ** 2) ** 1.25).sum()
+
+
+def squared_variation_loss(x):
+    """Return half the summed squares of the steps between neighbouring pixels, a scalar.
+
+    jcjohnson/neural-style, neural_style.lua, adds its gradient to the losses' and leaves it out
+    of the loss that it reports.
+    """
+    down, right = _steps(x)
+    return 0.5 * (down ** 2 + right ** 2).sum()
+
+
+def _steps(x):
+    return x[:, :, :-1, :-1] - x[:, :, 1:, :-1], x[:, :, :-1, :-1] - x[:, :, :-1, 1:]
+
+
+VARIATIONS = {'recipes': total_variation_loss, 'squares': squared_variation_loss}

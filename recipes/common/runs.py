@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 
@@ -42,6 +43,35 @@ class Run:
         self.record = {'recipe': recipe, 'status': 'running',
                        'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
                        'versions': versions(), 'threads': start.blas_threads(), 'files': []}
+
+    @classmethod
+    def reopened(cls, recipe, folder, keep):
+        """Return a run that goes on in its folder, where what `keep` does not keep is removed.
+
+        Args:
+            recipe: its name.
+            folder: of a run that has a run.json.
+            keep: function from the name of a file of the run to whether it stays.
+        """
+        run = cls.__new__(cls)
+        run.recipe, run.folder = recipe, Path(folder)
+        run.record = read_record(folder)
+        run.started = time.time() - run.record.get('seconds', 0)
+        for name in [name for name in run.record['files'] if not keep(name)]:
+            (run.folder / name).unlink(missing_ok=True)
+            run.record['files'].remove(name)
+        for partial in run.folder.rglob('*.partial'):  # of a process that was killed
+            partial.unlink()
+        run.record.pop('error', None)
+        run.save_record(status='running')
+        return run
+
+    def copy_from(self, folder, keep):
+        """Copy those files of an earlier run that `keep` keeps."""
+        for name in read_record(folder)['files']:
+            if keep(name) and (Path(folder) / name).exists():
+                with self.writing(name) as path:
+                    shutil.copyfile(Path(folder) / name, path)
 
     def save_record(self, **entries):
         """Add entries to run.json and write it."""
@@ -90,9 +120,14 @@ class Run:
         with self.writing(name) as path, open(path, 'wb') as file:
             np.savez_compressed(file, **arrays)
 
+    def save_state(self, name, arrays):
+        """Save a dict of arrays as an .npz file, uncompressed: noise does not get smaller."""
+        with self.writing(name) as path, open(path, 'wb') as file:
+            np.savez(file, **arrays)
+
     @contextlib.contextmanager
     def writing(self, name):
-        """Give a path to write to, that takes its name when it is whole and not before.
+        """Give a path to write to, that takes its name when it is whole and on disk, not before.
 
         run.json lists the file before it exists, so that --force always finds it.
         """
@@ -104,9 +139,36 @@ class Run:
         partial = path.with_name(f'{path.name}.partial')
         try:
             yield partial
+            _sync(partial)
             os.replace(partial, path)
+            _sync(path.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def read_record(folder):
+    """Return what run.json in a folder says.
+
+    Raises:
+        ArchiveError: there is no such folder or file, or it is broken.
+    """
+    path = Path(folder) / 'run.json'
+    try:
+        record = json.loads(path.read_text())
+        record['recipe'], record['files'] = record['recipe'], list(record['files'])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ArchiveError(f'{folder} is no run of the archive: it has no run.json that can be '
+                           'read') from problem
+    return record
+
+
+def _sync(path):
+    """Have what was written to a file or folder reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def versions():

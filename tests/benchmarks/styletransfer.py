@@ -32,7 +32,9 @@ from PIL import Image
 
 import turns
 from recipes import styletransfer
-from recipes.common import images
+from recipes.common import images, objective, tiles
+from recipes.common.implementations import weights_of
+from recipes.common.scenes import Painting
 
 ROOT = Path(__file__).parent.parent.parent
 TORCH = Path(__file__).with_name('pytorch_style.py')
@@ -77,7 +79,7 @@ def save_problem(path, options, net, start, photo, painting, mean_pixel):
 
 def final_weights(options, net, shape):
     """Return layers and the factors of their losses, as the other side reads them."""
-    weights = styletransfer.weights_of(options, net, shape)
+    weights = weights_of(options, net, shape)
     content, style = list(options.content_layers), list(options.style_layers)
     return {'content_layers': content, 'style_layers': style,
             'content_weights': [weights[f'content {name}'] for name in content],
@@ -118,14 +120,17 @@ def evaluations(model, problem):
     options = options_of(['--impl', 'recipes', '--model', model])
     layers = [*options.content_layers, *options.style_layers]
     net, _, _ = models.load(model, problem, options.pool, models.deepest_of(model, layers))
-    targets = styletransfer.compute_targets(net, arrays['photo'], arrays['painting'],
-                                            list(options.content_layers),
-                                            list(options.style_layers))
-    start = arrays['start']
-    _, function = styletransfer.compile_loss(net, *targets, options, start.shape)
+    terms = objective.Terms(net, options.content_layers, options.style_layers)
+    start, photo = arrays['start'], arrays['photo']
+    targets = styletransfer.compute_targets(
+        tiles.Looker(terms), tiles.Tiling(net, terms.layers, photo.shape), photo, None,
+        [Painting(arrays['painting'], None, 1.0)])
+    weights = list(weights_of(options, net, start.shape).values())
+    inputs = targets.weighted(weights).arrays()
+    function = styletransfer.compile_loss(terms)
     for _ in sys.stdin:
         began = time.perf_counter()
-        terms, _ = function(start)
+        terms, _ = function(start, *inputs)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(seconds, float(terms.sum()), peak, flush=True)

@@ -28,6 +28,10 @@ def finished(tmp_path_factory):
     return folder
 
 
+def record_of(folder):
+    return json.loads((folder / 'run.json').read_text())
+
+
 def pixels(path):
     return np.array(Image.open(path).convert('RGB'))
 
@@ -35,7 +39,7 @@ def pixels(path):
 def test_a_run_folder_has_everything(finished):
     names = sorted(path.name for path in finished.iterdir())
     assert names == ['figure.png', 'losses.csv', 'result.png', 'round_00.png', 'round_01.png',
-                     'round_02.png', 'run.json']
+                     'round_02.png', 'run.json', 'state_00.npz', 'state_01.npz', 'state_02.npz']
     record = json.loads((finished / 'run.json').read_text())
     assert record['status'] == 'finished'
     assert record['versions']['Theano-PyMC'] == '1.1.2' and record['threads'] >= 1
@@ -149,21 +153,15 @@ def test_force_replaces_an_earlier_run_and_keeps_what_else_is_there(tmp_path):
     assert not (tmp_path / 'round_02.png').exists() and (tmp_path / 'round_01.png').exists()
 
 
-def test_adapted_weights_look_alike_at_every_size():
+def test_adapted_weights_look_alike_at_every_size(tmp_path):
     """The terms of the loss at the noise start stay within a factor two from 48 to 96 pixels."""
     terms = {}
     for impl in ('archive', 'recipes'):
         for size in ('48', '96'):
-            options = styletransfer.parse(['--size', size, '--impl', impl])
-            photo, painting = styletransfer.read_pictures(options)
-            net, _, mean_pixel = styletransfer.models.load('vgg19_quarter', None, options.pool,
-                                                           'conv5_1')
-            start = styletransfer.starting_point(options, photo, mean_pixel)
-            targets = styletransfer.compute_targets(
-                net, images.prepare(photo, mean_pixel), images.prepare(painting, mean_pixel),
-                list(options.content_layers), list(options.style_layers))
-            names, function = styletransfer.compile_loss(net, *targets, options, start.shape)
-            terms[impl, size] = dict(zip(names, function(start)[0]))
+            out = tmp_path / f'{impl}-{size}'
+            styletransfer.main(['--size', size, '--impl', impl, '--rounds', '1', '--evals', '1',
+                                '--quiet', '--out', str(out)])
+            terms[impl, size] = record_of(out)['rounds'][0]['losses']
     for name in ('content conv4_2', 'total variation'):
         assert 0.5 < terms['archive', '96'][name] / terms['archive', '48'][name] < 2, name
         assert terms['recipes', '96'][name] / terms['recipes', '48'][name] > 3, name
@@ -210,7 +208,9 @@ def test_layer_factors_multiply_the_weight():
     (['--weights', 'x' * 300], ['File name too long']),
     (['--style-layers', 'fc8'], ['fc8 has no rows and columns']),
     (['--size', '99999999999'], ['too large', '--size']),
-    (['--content', '{tall}'], ['256x64000 pixels is too large']),
+    (['--content', '{tall}', '--memory', '2G'],
+     ['256x64000 pixels is too large'.replace('256x64000', '272x64016'), 'for 2.0 GB of memory',
+      'GB; take a smaller --size, or --optimiser adam, or a larger --memory']),
     (['--out', 'picture.png'], ['named like a picture']),
     (['--unknown'], ['--unknown']),
 ])

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import fmin_l_bfgs_b
 
 from models.errors import ArchiveError
+from recipes.common.adam import Adam
 from recipes.common.lbfgs import Objective, minimise
 
 
@@ -69,3 +71,62 @@ def test_a_useless_loss_stops_with_the_remedy_and_keeps_the_best(bad):
     with pytest.raises(ArchiveError, match='evaluation 4: divide all weights'):
         list(minimise(objective, np.zeros(6), 1, 40))
     assert np.isfinite(objective.best_loss) and objective.best_x is not None
+
+
+def test_a_round_is_scipys_fmin_l_bfgs_b_to_the_byte():
+    """Ours leaves out scipy's Python lists of bounds, and nothing else."""
+    start = np.random.RandomState(0).uniform(-50, 50, 40)
+    for factr, evaluations in ((0.0, 7), (1e7, 500)):
+        ours, theirs = Objective(valley, (40,)), Objective(valley, (40,))
+        (x, early), = minimise(ours, start, 1, evaluations, factr, 1e-5 if factr else 0.0)
+        expected, _, information = fmin_l_bfgs_b(
+            theirs.eval_loss, start, fprime=theirs.eval_grad, maxfun=evaluations,
+            maxiter=evaluations + 1, factr=factr, pgtol=1e-5 if factr else 0.0)
+        np.testing.assert_array_equal(x, expected)
+        np.testing.assert_array_equal(ours.history, theirs.history)
+        assert (early is None) == (information['warnflag'] == 1)
+
+
+def test_bounds_are_scipys_to_the_byte():
+    start, bounds = np.full(6, 2.0), (np.full(6, -1.0), np.linspace(2, 2.9, 6))
+    (x, _), = minimise(Objective(valley, (6,)), start, 1, 30, bounds=bounds)
+    theirs = Objective(valley, (6,))
+    expected, *_ = fmin_l_bfgs_b(theirs.eval_loss, start, fprime=theirs.eval_grad, maxfun=30,
+                                 maxiter=31, factr=0.0, pgtol=0.0, bounds=list(zip(*bounds)))
+    np.testing.assert_array_equal(x, expected)
+    assert (x <= bounds[1]).all() and (x == bounds[1]).any()
+
+
+def test_what_is_recalled_is_no_new_evaluation():
+    objective = Objective(valley, (4,))
+    objective.eval_loss(np.ones(4))
+    again = Objective(valley, (4,), objective.history)
+    again.recall(np.ones(4))
+    assert again.eval_loss(np.ones(4)) == objective.eval_loss(np.ones(4))
+    assert len(again.history) == 1 and again.best_x is None
+
+
+def test_adam_takes_the_papers_steps_and_goes_on_from_its_state():
+    objective = Objective(valley, (5,))
+    start = np.linspace(-20, 20, 5)
+    # Algorithm 1 of the paper, written out.
+    x, first, second = start.copy(), np.zeros(5), np.zeros(5)
+    for step in range(1, 7):
+        gradient = np.asarray(valley(x.astype('float32'))[1], 'float64')
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient ** 2
+        x = x - 2 * (first / (1 - 0.9 ** step)) / (np.sqrt(second / (1 - 0.999 ** step)) + 1e-8)
+    whole = list(Adam(2.0).minimise(objective, start, 2, 3))
+    np.testing.assert_allclose(whole[-1][0], x, rtol=1e-9)
+    half = Adam(2.0)
+    (middle, _), = half.minimise(Objective(valley, (5,)), start, 1, 3)
+    rest = Adam(2.0)
+    rest.state = {name: np.copy(value) for name, value in half.state.items()}
+    (end, _), = rest.minimise(Objective(valley, (5,)), middle, 1, 3)
+    np.testing.assert_array_equal(end, whole[-1][0])
+
+
+def test_adam_keeps_to_bounds():
+    bounds = np.full(5, -3.0), np.full(5, 2.5)
+    for x, _ in Adam(2.0, bounds).minimise(Objective(valley, (5,)), np.zeros(5), 2, 20):
+        assert (x >= -3).all() and (x <= 2.5).all() and (x == 2.5).any()

@@ -10,7 +10,8 @@ import theano.tensor as T
 
 import models
 from recipes import styletransfer
-from recipes.common import images, losses
+from recipes.common import images, losses, objective, tiles
+from recipes.common.scenes import Painting
 
 GOLDEN = Path(__file__).parent.parent.parent / 'golden'
 
@@ -75,10 +76,15 @@ def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     options = styletransfer.parse(['--impl', 'recipes', '--model', 'vgg19'])
     net = models.build('vgg19', 'average_exc_pad', 'conv5_1', seed=0)
     photo, painting = (images.prepare(rgb, module.MEAN_PIXEL) for rgb in module.pictures())
-    targets = styletransfer.compute_targets(net, photo, painting, [module.CONTENT],
-                                            list(module.STYLE))
-    names, function = styletransfer.compile_loss(net, *targets, options, photo.shape)
-    terms, gradient = function(module.start())
+    terms = objective.Terms(net, [module.CONTENT], module.STYLE)
+    looker = tiles.Looker(terms)
+    targets = styletransfer.compute_targets(
+        looker, tiles.Tiling(net, terms.layers, photo.shape), photo, None,
+        [Painting(painting, None, 1.0)])
+    weights = np.array(list(styletransfer.weights_of(options, net, photo.shape).values()))
+    values, gradient = styletransfer.compile_loss(terms)(
+        module.start(), *targets.weighted(weights).arrays())
+    names, terms = terms.names, values
     assert names == ['content conv4_2', *(f'style {name}' for name in module.STYLE),
                      'total variation']
     np.testing.assert_allclose(terms, golden['terms'], rtol=2e-6)  # measured: 2.1e-7

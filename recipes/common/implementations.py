@@ -1,0 +1,106 @@
+"""What --impl decides: constants of the paper, of its authors' code and of two well-known codes.
+
+The README has the differences in a table.
+"""
+
+from collections import namedtuple
+
+import lasagne
+import numpy as np
+
+from recipes.common import objective
+
+# What --impl decides where the command line says nothing. content_per: whether the content loss is
+# a sum, a mean, or a sum that weighs as at the notebook's size; style_per: whether a layer's style
+# loss is the paper's E or the mean squared difference of Gram matrices, 4/N^2 of it; noise: the
+# white noise to start from; levels: what white is before the mean is subtracted; counted: whether
+# the total variation is in the loss that is reported.
+Settings = namedtuple('Settings', 'content_layers content_weight content_per style_layers '
+                                  'style_weight style_per tv_weight variation counted pool init '
+                                  'noise levels rounds evals margin factr pgtol')
+
+# Of the notebook; the tolerances of L-BFGS are scipy's defaults.
+NOTEBOOK = Settings(content_layers='conv4_2', content_weight=1e-3, content_per='sum',
+                    style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1', style_weight=2e5,
+                    style_per='paper', tv_weight=1e-8, variation='recipes', counted=True,
+                    pool='average_exc_pad', init='noise', noise='uniform', levels=255, rounds=8,
+                    evals=40, margin=0, factr=1e7, pgtol=1e-5)
+
+# The archive adapts the notebook's weights to the network's width and the picture's size, paints
+# a margin that is cut off, and lets L-BFGS go on to the last evaluation.
+ARCHIVE = NOTEBOOK._replace(content_per='reference', margin=8, factr=0.0, pgtol=0.0)
+
+# Tuned by eye on the embedded network: by conv4_2 alone it does not tell what is in a photo, and at
+# equal weights conv4_1 and conv5_1 are two thirds of the loss at the end: ripples, not strokes.
+EMBEDDED = ARCHIVE._replace(content_layers='conv3_2=0.2,conv4_2', content_weight=2e-2,
+                            style_layers='conv1_1,conv2_1,conv3_1,conv4_1=0.2,conv5_1=0.1',
+                            tv_weight=3e-8)
+
+# Gatys et al. 2015, equations 1 to 7: alpha / beta = 1e-3, and each style layer weighs a fifth.
+# There is no total variation; L-BFGS's habits are not told, so they are the archive's.
+PAPER = NOTEBOOK._replace(
+    style_layers='conv1_1=0.2,conv2_1=0.2,conv3_1=0.2,conv4_1=0.2,conv5_1=0.2', style_weight=1.0,
+    tv_weight=0.0, factr=0.0, pgtol=0.0)
+
+# leongatys/PytorchNeuralStyleTransfer, NeuralStyleTransfer.ipynb: means of squares, style weights
+# 1e3 / N^2 for layers of N channels, 500 evaluations from the photo, max pooling.
+AUTHORS = PAPER._replace(
+    content_weight=1.0, content_per='mean', style_weight=1e3, style_per='mean', pool='max',
+    style_layers=NOTEBOOK.style_layers, init='content', noise='normal', rounds=5, evals=100)
+
+# jcjohnson/neural-style, neural_style.lua: means of squares, Gram matrices over all elements (here
+# 1/N^2 more in the weight), white is 256, total variation in the gradient only.
+NEURAL_STYLE = AUTHORS._replace(
+    content_weight=5.0, style_weight=100.0, tv_weight=1e-3, variation='squares', counted=False,
+    init='noise', noise='faint', levels=256, rounds=10, evals=100)
+
+IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'authors': AUTHORS,
+                   'neural_style': NEURAL_STYLE}
+
+# With gradients normalised at the start, weights are what they say, whatever the network and size.
+NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
+              'content_per': 'sum', 'style_per': 'paper'}
+
+# The content loss is a sum over channels and positions and the total variation one over pixels.
+# Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
+# positions it has, and the total variation as much as there. The style loss, a mean over channels
+# and positions, needs no factor.
+REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
+
+REFERENCE_PIXELS = 600 * 600
+
+
+def settings_of(implementation, model):
+    """Return the constants that hold where the command line says nothing."""
+    if implementation == 'archive' and model == 'vgg19_quarter':
+        return EMBEDDED
+    return IMPLEMENTATIONS[implementation]
+
+
+def weights_of(options, net, shape):
+    """Return the factor of each term of the loss, name to float, for a picture of this shape."""
+    weights = {}
+    for layer, factor in options.content_layers.items():
+        elements = np.prod(lasagne.layers.get_output_shape(net[layer], shape))
+        scale = {'sum': 1, 'mean': 2 / elements, 'reference': REFERENCE_ACTIVATIONS / elements}
+        weights[f'content {layer}'] = float(options.content_weight * factor
+                                            * scale[options.content_per])
+    matrices = options.style_statistics in ('gram', 'covariance')
+    for layer, factor in options.style_layers.items():
+        scale = 1.0
+        if options.style_per == 'mean' and matrices:
+            scale = 4 / net[layer].output_shape[1] ** 2
+        weights[f'style {layer}'] = options.style_weight * factor * scale
+    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.content_per == 'reference' else 1
+    weights[objective.VARIATION] = options.tv_weight * scale
+    return weights
+
+
+def noise(options, shape):
+    """Return white noise to start from, as the implementation draws it, float64."""
+    random = np.random.RandomState(options.seed)
+    if options.noise == 'uniform':
+        start = random.uniform(-128, 128, shape)
+    else:
+        start = random.normal(0, 0.001 if options.noise == 'faint' else 64, shape)
+    return start.astype('float32').astype('float64')

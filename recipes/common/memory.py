@@ -1,0 +1,173 @@
+"""How much memory a style transfer takes, and tiles that make it fit."""
+
+from collections import namedtuple
+from math import ceil
+from pathlib import Path
+
+import lasagne
+
+from models.errors import ArchiveError
+from recipes.common import receptive_fields, tiles
+
+# Measured on Linux x86-64 with Python 3.11, as the growth of the resident set: VGG-19 and the
+# embedded network at 256x256 to 1024x1024, whole and in tiles. Predictions were within 10 %.
+PROCESS = 180e6         # Python, Theano, scipy and matplotlib, before any picture
+LOOK, PUSH = 0.6, 1.35  # of a pass, in bytes of the activations: forward, and to the gradient
+FLOAT, DOUBLE = 4, 8
+LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
+ADAM_PICTURES = 9       # float64
+MOST_TILES = 128        # along one side
+FEWEST_CORRECTIONS = 3  # fewer, and L-BFGS is little better than the steepest descent
+
+# core: of the photo's tiles, (rows, columns) in pixels, or None for one tile; painting_core: of
+# the paintings'; corrections: L-BFGS's m, None for Adam; bytes: in all, predicted.
+Plan = namedtuple('Plan', 'core painting_core corrections bytes')
+
+
+def of_machine():
+    """Return the bytes of memory that this process may have: the machine's or its group's."""
+    limits = []
+    for line in Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemTotal:'):
+            limits.append(int(line.split()[1]) * 1024)
+    for group in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
+        try:
+            limits.append(int(Path(group).read_text()))
+        except (OSError, ValueError):
+            pass  # no such group, or no limit
+    return min(limits)
+
+
+def activations_per_pixel(net, layers):
+    """Return how many activations the network has for a pixel, down to the deepest layer."""
+    total = 0
+    for layer in lasagne.layers.get_all_layers([net[name] for name in layers]):
+        rows, columns = receptive_fields.receptive_field(layer)
+        total += layer.output_shape[1] / (rows.stride * columns.stride)
+    return total
+
+
+class Needs:
+    """What a style transfer needs, in bytes.
+
+    Args:
+        net: ordered dict of layers.
+        content_layers, style_layers: names.
+        shape: of the largest picture, (1, 3, rows, columns).
+        painting_shapes: of the paintings.
+        adam: whether Adam is the optimiser.
+    """
+
+    def __init__(self, net, content_layers, style_layers, shape, painting_shapes, adam=False):
+        self.net, self.shape, self.painting_shapes, self.adam = net, shape, painting_shapes, adam
+        self.layers = list(dict.fromkeys([*content_layers, *style_layers]))
+        self.per_pixel = FLOAT * activations_per_pixel(net, self.layers)
+        self.weights = FLOAT * sum(int(parameter.get_value(borrow=True).size) for parameter in
+                                   lasagne.layers.get_all_params([net[n] for n in self.layers]))
+        self.photo = FLOAT * sum(_size(lasagne.layers.get_output_shape(net[layer], shape))
+                                 for layer in content_layers)
+        widest = max(net[layer].output_shape[1] for layer in self.layers)
+        # Of Winograd's convolution: patches and products of 256 tiles of 6x6, and its kernels.
+        self.work = FLOAT * 36 * widest * (2 * 256 + widest)
+        self.halos = tiles.halos(net, self.layers)
+
+    def fixed(self, corrections):
+        """Return what is there whatever the tiles: process, weights, photo's features, optimiser.
+        """
+        pictures = ADAM_PICTURES if self.adam else 2 * corrections + 5 + LBFGS_PICTURES
+        return (PROCESS + self.work + self.weights + self.photo
+                + pictures * DOUBLE * _size(self.shape))
+
+    def of_window(self, core, shape, cost):
+        """Return what the largest window takes in a pass of this cost."""
+        pixels = 1
+        for length, size, (_, before, after) in zip(shape[2:], core or shape[2:], self.halos):
+            pixels *= length if core is None else min(length, before + size + after)
+        return cost * self.per_pixel * pixels
+
+    def in_all(self, plan):
+        """Return what a run takes by a plan."""
+        windows = [self.of_window(plan.core, self.shape, PUSH)]
+        windows += [self.of_window(plan.painting_core, shape, LOOK)
+                    for shape in self.painting_shapes]
+        return self.fixed(plan.corrections) + max(windows)
+
+    def largest_core(self, room, shape, cost):
+        """Return the core of the fewest tiles whose windows fit into so many bytes.
+
+        Returns:
+            None where the whole picture fits; False where no tile does.
+        """
+        if self.of_window(None, shape, cost) <= room:
+            return None
+        best = False
+        if room <= 0:
+            return best
+        cores = [_cores(length, stride) for length, (stride, _, _) in zip(shape[2:], self.halos)]
+        for rows in cores[0]:
+            for columns in cores[1]:
+                if self.of_window((rows, columns), shape, cost) <= room:
+                    work = self._pixels_passed((rows, columns), shape)
+                    if best is False or work < best[0]:
+                        best = work, (rows, columns)
+        return best and best[1]
+
+    def _pixels_passed(self, core, shape):
+        """Return about how many pixels pass through the network, halos included."""
+        total = 1
+        for length, size, (_, before, after) in zip(shape[2:], core, self.halos):
+            total *= length + (ceil(length / size) - 1) * (before + after)
+        return total
+
+
+def plan(needs, limit, corrections):
+    """Return tiles, and corrections of L-BFGS, that keep a run below a limit.
+
+    Args:
+        needs: `Needs`.
+        limit: bytes.
+        corrections: L-BFGS's m, as wished; lowered where it must be. None for Adam.
+
+    Raises:
+        ArchiveError: nothing fits.
+    """
+    wished = corrections
+    while True:
+        room = limit - needs.fixed(corrections)
+        core = needs.largest_core(room, needs.shape, PUSH)
+        painting_cores = [needs.largest_core(room, shape, LOOK) for shape in needs.painting_shapes]
+        if core is not False and False not in painting_cores:
+            small = [size for size in painting_cores if size is not None]
+            painting_core = None if not small else tuple(min(sizes) for sizes in zip(*small))
+            result = Plan(core, painting_core, corrections, 0)
+            return result._replace(bytes=needs.in_all(result))
+        if corrections is None or corrections <= FEWEST_CORRECTIONS:
+            break
+        corrections -= 1
+    smallest = tuple(stride for stride, _, _ in needs.halos)
+    fewest = None if wished is None else min(wished, FEWEST_CORRECTIONS)
+    least = needs.in_all(Plan(smallest, smallest, fewest, 0))
+    rows, columns = needs.shape[2:]
+    hint = '' if wished is None else ' or --optimiser adam,'
+    raise ArchiveError(f'a picture of {columns}x{rows} pixels is too large for '
+                       f'{gigabytes(limit)} of memory: in the smallest tiles it takes '
+                       f'{gigabytes(least)}; take a smaller --size,{hint} or a larger --memory')
+
+
+def gigabytes(count):
+    """Return bytes in words."""
+    return f'{count / 1e9:.1f} GB'
+
+
+def _cores(length, stride):
+    """Return core lengths that cut a length into 1, 2, 3, ... tiles."""
+    most = min(MOST_TILES, ceil(length / stride))
+    return sorted({ceil(length / count / stride) * stride for count in range(1, most + 1)},
+                  reverse=True)
+
+
+def _size(shape):
+    result = 1
+    for length in shape:
+        result *= length or 1
+    return result

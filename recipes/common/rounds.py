@@ -1,0 +1,240 @@
+"""The rounds of a run: a picture, the exact state and the losses of each, so that it can go on.
+
+The state of a round is an .npz file with everything that the next round depends on. It takes its
+name when it is whole, after the round's picture has; so a process may be killed at any moment.
+"""
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import ArchiveError
+from recipes.common import animations, figures, images, runs
+
+PICTURE, STATE, FRAME = 'round_{:02d}.png', 'state_{:02d}.npz', 'frames/frame_{:05d}.png'
+NAMES = re.compile(r'(?:(round|state)_|frames/(frame)_)(\d+)\.(?:png|npz)')
+
+
+class State:
+    """What a round ended with.
+
+    Attributes:
+        number: of the round; 0 is the start.
+        phase: index of the phase that the round was in.
+        x: the picture, exact, float64 (1, 3, rows, columns).
+        best_x, best_loss: of the best evaluation of the phase; None and infinity before the first.
+        history: (evaluations, terms) of the whole run; began: where the phase began in it.
+        weights: (terms,) of the phase.
+        optimiser: dict of what the optimiser remembers; empty for L-BFGS, which starts afresh.
+        seed: of the run.
+    """
+
+    FIELDS = ('number', 'phase', 'x', 'best_loss', 'history', 'began', 'weights', 'seed')
+
+    def __init__(self, number, phase, x, best_x, best_loss, history, began, weights, optimiser,
+                 seed):
+        self.number, self.phase, self.x, self.seed = number, phase, x, seed
+        self.best_x, self.best_loss = best_x, best_loss
+        self.history, self.began, self.weights = history, began, weights
+        self.optimiser = optimiser
+
+    def save(self, run):
+        """Save it in the folder of a run."""
+        arrays = {name: np.asarray(getattr(self, name), dtype_of(name)) for name in self.FIELDS}
+        if self.best_x is not None and not np.array_equal(self.best_x.ravel(), self.x.ravel()):
+            arrays['best_x'] = self.best_x.reshape(self.x.shape)  # most often the best is x
+        arrays.update({f'optimiser {name}': np.asarray(value)
+                       for name, value in self.optimiser.items()})
+        run.save_state(STATE.format(self.number), arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Return the state in a file.
+
+        Raises:
+            ArchiveError: it is none, or broken.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            fields = {name: arrays[name] if arrays[name].ndim else arrays[name].item()
+                      for name in cls.FIELDS}
+            best_x = arrays.get('best_x', fields['x'])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+            raise ArchiveError(f'{path} is no state of a run, or it is broken') from problem
+        optimiser = {name.partition(' ')[2]: value if value.ndim else value.item()
+                     for name, value in arrays.items() if name.startswith('optimiser ')}
+        return cls(best_x=best_x if np.isfinite(fields['best_loss']) else None,
+                   optimiser=optimiser, **fields)
+
+
+def dtype_of(name):
+    """Return the type of a field in its file."""
+    return 'int64' if name in ('number', 'phase', 'began', 'seed') else 'float64'
+
+
+def numbers(folder):
+    """Return the rounds whose state is in a folder, sorted."""
+    found = [NAMES.fullmatch(path.name) for path in Path(folder).glob('state_*.npz')]
+    return sorted(int(match.group(3)) for match in found if match)
+
+
+def find(folder, wanted=None):
+    """Return the state of a run's last round, or of the one that is wanted.
+
+    Returns:
+        State, or None where the run was stopped before it had any.
+
+    Raises:
+        ArchiveError: there is no such round.
+    """
+    there = numbers(folder)
+    if wanted is not None and wanted not in there:
+        told = f'it has 0 to {there[-1]}' if there else 'it has none'
+        raise ArchiveError(f'{folder} has no round {wanted} to go on from; {told}')
+    if not there:
+        return None
+    return State.load(Path(folder) / STATE.format(there[-1] if wanted is None else wanted))
+
+
+def keeps(state):
+    """Return the function that tells which files of a run are older than a state."""
+
+    def keep(name):
+        match = NAMES.fullmatch(name)
+        if state is None or match is None:
+            return False
+        limit = len(state.history) if match.group(2) else state.number
+        return int(match.group(3)) <= limit
+
+    return keep
+
+
+def reopen(recipe, folder, state, out=None, force=False, elsewhere=False):
+    """Return the run that goes on from a state.
+
+    Args:
+        recipe: its name.
+        folder: of the run.
+        state: where it goes on, or None for the beginning.
+        out, force: as of `runs.Run`.
+        elsewhere: whether it goes on in a new folder, with copies of what is older.
+    """
+    keep = keeps(state)
+    earlier = runs.read_record(folder)
+    if elsewhere:
+        run = runs.Run(recipe, out, force)
+        run.save_record(**{name: value for name, value in earlier.items()
+                           if name in ('options', 'parameters', 'plan')})
+        run.copy_from(folder, keep)
+    else:
+        run = runs.Run.reopened(recipe, folder, keep)
+    number = -1 if state is None else state.number
+    run.save_record(rounds=[entry for entry in earlier.get('rounds', [])
+                            if entry['round'] <= number],
+                    resumed=[*earlier.get('resumed', []), number])
+    return run
+
+
+class Journal:
+    """What a run keeps: of each round picture, losses and state, frames between, and the best.
+
+    Args:
+        run: its folder.
+        parameters: that decide the pixels.
+        names: of the terms of the loss.
+        counted: whether the last term, the total variation, is in the loss that is reported.
+        every: evaluations from frame to frame, or None.
+        number: of the last round that was kept; 0 is the start, -1 before it.
+        earlier: terms of the evaluations of the phases before.
+    """
+
+    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=()):
+        self.run, self.parameters, self.names = run, parameters, names
+        self.counted, self.every = counted, every
+        self.number, self.earlier = number, list(earlier)
+        self.objective = None
+
+    def begin_phase(self, phase, objective, picture_of, seed):
+        """Take what a phase paints with.
+
+        Args:
+            phase: its index.
+            objective: `lbfgs.Objective`.
+            picture_of: function from a flat array to an RGB picture.
+            seed: of the run.
+        """
+        if self.objective is not None:
+            self.earlier += self.objective.history
+        self.phase, self.objective = phase, objective
+        self.picture_of, self.seed = picture_of, seed
+
+    def keep(self, x, weights, optimiser):
+        """Keep a round: its picture, its losses in run.json, and its state.
+
+        Args:
+            x: the picture, flat.
+            weights: (terms,) of the phase.
+            optimiser: dict of what the optimiser remembers.
+        """
+        aim = self.objective
+        self.number += 1
+        terms = aim.eval_terms(x)
+        history = [*self.earlier, *aim.history]
+        self.run.save_picture(PICTURE.format(self.number), self.picture_of(x),
+                              {**self.parameters, 'round': self.number})
+        entry = {'round': self.number, 'phase': self.phase + 1, 'evaluations': len(history),
+                 'total': self.total(terms), 'losses': dict(zip(self.names, terms.tolist()))}
+        self.run.record['rounds'] = [*self.run.record.get('rounds', []), entry]
+        State(self.number, self.phase, np.reshape(x, aim.shape), aim.best_x, aim.best_loss, history,
+              len(self.earlier), weights, optimiser, self.seed).save(self.run)
+        self.run.save_record()
+
+    def keep_frame(self, x):
+        """Keep a frame of the process, where it is time for one."""
+        count = len(self.earlier) + len(self.objective.history)
+        if self.every and count % self.every == 0:
+            self.run.save_picture(FRAME.format(count), self.picture_of(x),
+                                  {**self.parameters, 'evaluation': count})
+
+    def keep_best(self):
+        """Keep the best picture of the phase, and the terms of the loss of each evaluation.
+
+        A phase that has none yet leaves those of the phase before.
+        """
+        aim = self.objective
+        if aim is None or aim.best_x is None:
+            return
+        self.run.save_picture('result.png', self.picture_of(aim.best_x), self.parameters)
+        names = list(self.names)
+        if not self.counted:
+            names[-1] += ', not in the total'
+        history = [*self.earlier, *aim.history]
+        self.run.save_table('losses.csv', ['evaluation', 'total', *names],
+                            [[number, repr(self.total(terms)), *map(repr, terms)]
+                             for number, terms in enumerate(history, start=1)])
+        best = aim.history[np.nanargmin(np.sum(aim.history, axis=1))]
+        self.run.save_record(evaluations=len(history), loss=self.total(best),
+                             losses=dict(zip(self.names, best.tolist())))
+
+    def total(self, terms):
+        """Return the loss that is reported: without what acts in the gradient only."""
+        return float(terms.sum() if self.counted else terms[:-1].sum())
+
+    def save_figures(self):
+        """Save the rounds in a grid, 3x3 like the notebook's, and the process, if it was kept.
+
+        Of more than 9 rounds some are left out.
+        """
+        shown = np.unique(np.linspace(0, self.number, 9).round().astype(int))
+        pictures = [images.read(self.run.folder / PICTURE.format(number)) for number in shown]
+        with self.run.writing('figure.png') as path:
+            figures.save_grid(path, pictures,
+                              [f'round {number}' if number else 'start' for number in shown])
+        if self.every:
+            names = sorted(name for name in self.run.record['files'] if name.startswith('frames/'))
+            frames = [images.read(self.run.folder / name) for name in [*names, 'result.png']]
+            animations.save_gif(self.run, 'process.gif', frames)
+            animations.save_mp4(self.run, 'process.mp4', frames)

@@ -1,0 +1,225 @@
+"""The command line of style transfer, and what of it a run goes on with."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from models.errors import ArchiveError
+from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs,
+                            statistics)
+from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
+
+# Options that may differ where a run goes on.
+RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet')
+
+# Options that --grid varies, and how to read their values.
+GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
+        'content-weight': command_line.weight, 'style-weight': command_line.weight,
+        'tv-weight': command_line.weight, 'style-scale': command_line.factor,
+        'style-statistics': str, 'colours': str, 'pool': str, 'seed': command_line.seed}
+CHOICES = {'style-statistics': statistics.KINDS, 'colours': colours.WAYS,
+           'pool': command_line.POOLINGS}
+
+
+def parse(arguments):
+    """Return the options; weights that are not given are those of the implementation."""
+    parser = command_line.ArgumentParser(description='Paint a photo in the style of a painting.')
+    add = parser.add_argument
+    add('--content', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
+    add('--style', metavar='PAINTING', nargs='+',
+        help="the painting (default: one by the project's own code), or several")
+    parser.add_run_options()
+    parser.add_network_options(pool=None)
+    add('--impl', choices=IMPLEMENTATIONS, default='archive',
+        help='archive: weights that look alike at every size and width; recipes: constants and '
+             'L-BFGS tolerances of the notebook, untouched; paper: of the paper; authors: of its '
+             "authors' PyTorch notebook; neural_style: of jcjohnson's neural-style")
+    add('--size', type=command_line.pixels, default=256,
+        help='pixels of the shorter side, of photo and painting')
+    add('--crop', action='store_true', help='cut both to a square, as the notebook does')
+    add('--init', metavar='noise|content|FILE', help='where to start; ' + defaults('init'))
+    add('--seed', type=command_line.seed, default=1, help='of the noise')
+    add_loss_options(parser)
+    add_style_options(parser)
+    add_optimiser_options(parser)
+    add_process_options(parser)
+    options = parser.parse_args(arguments)
+    if options.resume:
+        other = [name for name, value in vars(options).items()
+                 if name not in RESUMABLE and value != parser.get_default(name)]
+        if other:
+            parser.error(f'--resume goes on with the options of the run; --{dashed(other[0])} '
+                         'cannot be changed')
+        return options
+    if options.round is not None:
+        parser.error('--from names a round of a run; name the run with --resume')
+    fill_in(options)
+    check(parser, options)
+    return options
+
+
+def add_loss_options(parser):
+    """Add the terms of the loss."""
+    add = parser.add_argument
+    add('--content-weight', type=command_line.weight, help=defaults('content_weight'))
+    add('--style-weight', type=command_line.weight, help=defaults('style_weight'))
+    add('--tv-weight', type=command_line.weight, help=defaults('tv_weight'))
+    add('--content-layers', type=command_line.layer_weights, metavar='LAYERS',
+        help='with factors of --content-weight; ' + defaults('content_layers'))
+    add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
+        help='with factors of --style-weight; ' + defaults('style_layers'))
+    add('--style-statistics', choices=statistics.KINDS, default='gram',
+        help="what of a layer is the style: Gram matrix, the channels' means, means and "
+             'deviations, or covariances')
+    add('--normalise-gradients', action='store_true',
+        help='divide each weight by the sum of the absolute gradient of its term at the start '
+             '(default weights: 20 for each content layer, 100 for each style layer, 10)')
+
+
+def add_style_options(parser):
+    """Add what is done with the paintings."""
+    add = parser.add_argument
+    add('--style-blend', type=command_line.factor, nargs='+', metavar='SHARE',
+        help='how much each of several paintings counts (default: all the same)')
+    add('--style-scale', type=command_line.factor, default=1.0,
+        help="size of the painting in the photo's: above 1 its strokes are larger")
+    add('--colours', choices=colours.WAYS, default='painting',
+        help="whose colours the picture has: luminance paints the photo's luminance only, matched "
+             "gives the painting the photo's mean and covariance of colours first")
+    add('--masks', nargs='+', metavar='MASK',
+        help='a mask of the photo, then one of each painting: pictures of a few colours, and what '
+             'has the same colour belongs together')
+
+
+def add_optimiser_options(parser):
+    """Add how the loss is minimised."""
+    add = parser.add_argument
+    add('--rounds', type=command_line.positive_integer,
+        help='restarts of L-BFGS, in each phase; ' + defaults('rounds'))
+    add('--evals', type=command_line.positive_integer,
+        help='evaluations of loss and gradient in each round; ' + defaults('evals'))
+    add('--phases', type=command_line.positive_integer, default=1,
+        help='from coarse to fine: paint so many times, each twice as large as before')
+    add('--optimiser', choices=('lbfgs', 'adam'), default='lbfgs')
+    add('--rate', type=command_line.factor, default=10.0, help='of Adam, grey levels a step')
+    add('--corrections', type=command_line.positive_integer, default=lbfgs.CORRECTIONS,
+        help='steps whose curvature L-BFGS remembers, each as large as four float32 pictures')
+    add('--bounds', action='store_true', help='keep pixels within 0 to 255 all the time')
+    add('--memory', type=command_line.memory, metavar='4G',
+        help="paint in tiles, if need be, to stay below it (default: half of the machine's)")
+
+
+def add_process_options(parser):
+    """Add what is kept of the process, going on with a run, and many runs at once."""
+    add = parser.add_argument
+    add('--save-every', type=command_line.positive_integer, metavar='N',
+        help='save a frame every N evaluations, and the process as GIF, and as MP4 where ffmpeg is')
+    add('--resume', metavar='RUN', help='go on with the run in this folder from its last round')
+    add('--from', dest='round', type=command_line.whole_number, metavar='ROUND',
+        help='go on from an earlier round, in a new folder')
+    add('--grid', nargs='+', action='append', metavar=('OPTION', 'VALUE'),
+        help='paint with each of several values of an option, such as `--grid style-scale 0.5 1`, '
+             'and lay the results out on a sheet; twice: rows and columns. Options: '
+             + ', '.join(GRID))
+
+
+def dashed(name):
+    """Return an attribute's name as its option is written."""
+    return {'round': 'from'}.get(name, name.replace('_', '-'))
+
+
+def defaults(name):
+    """Return the help text that says what an option's default depends on."""
+    told = {}
+    for words, settings in (('vgg19_quarter', EMBEDDED), *IMPLEMENTATIONS.items()):
+        value = getattr(settings, name)
+        told.setdefault(value if isinstance(value, str) else f'{value:g}', []).append(words)
+    return 'default: ' + '; '.join(f'{value} ({", ".join(words)})' if len(told) > 1 else value
+                                   for value, words in told.items())
+
+
+def fill_in(options):
+    """Give options that are not given the values of the implementation."""
+    settings = settings_of(options.impl, options.model)._asdict()
+    if options.normalise_gradients:
+        settings.update(NORMALISED)
+    for name in ('content_layers', 'style_layers'):
+        settings[name] = command_line.layer_weights(settings[name])
+    settings.update(content=images.bundled_photo(), style=[images.PAINTING])
+    for name, value in settings.items():
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
+    if options.memory is None:
+        options.memory = memory.of_machine() // 2
+    if options.style_blend is None:
+        options.style_blend = [1.0] * len(options.style)
+
+
+def check(parser, options):
+    """Stop where options do not fit together."""
+    if len(options.style_blend) != len(options.style):
+        parser.error(f'argument --style-blend: {len(options.style_blend)} shares for '
+                     f'{len(options.style)} paintings; give one for each')
+    if options.masks and len(options.masks) != 1 + len(options.style):
+        parser.error(f'argument --masks: {len(options.masks)} masks; give one of the photo and '
+                     f'one of each painting, {1 + len(options.style)} in all')
+    smallest = options.size / 2 ** (options.phases - 1)
+    if smallest < images.SMALLEST:
+        parser.error(f'argument --phases: the first of {options.phases} would have '
+                     f'{smallest:.0f} pixels, less than {images.SMALLEST}; take fewer, or a '
+                     'larger --size')
+    options.grid = [axis_of(parser, *axis) for axis in options.grid or []]
+    if len(options.grid) > 2:
+        parser.error('argument --grid: rows and columns are two options at most')
+
+
+def axis_of(parser, name, *values):
+    """Return (option, its values as written) of --grid."""
+    if name not in GRID or not values:
+        parser.error(f'argument --grid: {name!r} with {len(values)} values; name one of '
+                     f'{", ".join(GRID)}, and values')
+    for value in values:
+        try:
+            GRID[name](value)
+        except command_line.argparse.ArgumentTypeError as problem:
+            parser.error(f'argument --grid: {name}: {problem}')
+        if value not in CHOICES.get(name, [value]):
+            parser.error(f'argument --grid: {name}: {value!r} is none of '
+                         f'{", ".join(CHOICES[name])}')
+    return name, list(values)
+
+
+def remembered(options):
+    """Return the options that a run goes on with, for run.json; paths from anywhere."""
+    kept = {name: value for name, value in vars(options).items()
+            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid')}
+    for name in ('content', 'weights', 'init'):
+        if kept[name] not in (None, 'noise', 'content'):
+            kept[name] = str(Path(kept[name]).resolve())
+    for name in ('style', 'masks'):
+        kept[name] = kept[name] and [str(Path(path).resolve()) for path in kept[name]]
+    return kept
+
+
+def resumed(options):
+    """Return (options, state, whether in a new folder) to go on with a run.
+
+    Raises:
+        ArchiveError: there is no such run or round, or nothing is left to do.
+    """
+    record = runs.read_record(options.resume)
+    if record['recipe'] != 'styletransfer' or not {'options', 'plan'} <= set(record):
+        raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
+    known = Namespace(**record['options'])
+    known.grid = []
+    for name in ('resume', 'round', 'out', 'force', 'quiet'):
+        setattr(known, name, getattr(options, name))
+    if options.rounds is not None:
+        known.rounds = options.rounds
+    state = rounds.find(options.resume, options.round)
+    if state is not None and state.number >= known.rounds * known.phases:
+        raise ArchiveError(f'{options.resume} has all of its {state.number} rounds; give more '
+                           '--rounds, or an earlier round with --from')
+    if known.rounds != record['options']['rounds'] and known.phases > 1:
+        raise ArchiveError('a run in phases has a number of rounds for each; leave --rounds away')
+    last = state is None or state.number == rounds.numbers(options.resume)[-1]
+    return known, state, not last or options.out is not None

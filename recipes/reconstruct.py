@@ -1,0 +1,211 @@
+"""See what layers know of a picture: find another that has the same activations, or statistics.
+
+    python recipes/reconstruct.py photo.jpg --layers conv1_2 conv4_2 conv1_1=0.1,conv4_2
+    python recipes/reconstruct.py painting.jpg --style --layers conv1_1 conv1_1,conv2_1,conv3_1
+
+Gatys, Ecker & Bethge 2015, "A Neural Algorithm of Artistic Style", figure 1: from white noise, by
+content alone (activations), or by style alone (Gram matrices or other statistics), which makes a
+texture. Each set of layers gives a row of frames. Deep layers forget colour and bend straight
+lines; both are measured, the second on a drawn picture of coloured shapes (--lines).
+"""
+
+from collections import namedtuple
+
+import numpy as np
+from tqdm import tqdm
+
+from recipes import styletransfer
+from recipes.common import (colours, command_line, figures, images, lbfgs, objective, runs,
+                            statistics, straight_lines, tiles)
+from recipes.common.scenes import Painting
+
+MARGIN = 8      # pixels of mirrored margin, painted and cut off
+CONTENT = ['conv1_2', 'conv2_2', 'conv3_2', 'conv4_2', 'conv1_1=0.1,conv4_2']
+STYLE = ['conv1_1', 'conv1_1,conv2_1', 'conv1_1,conv2_1,conv3_1',
+         'conv1_1,conv2_1,conv3_1,conv4_1', 'conv1_1,conv2_1,conv3_1,conv4_1,conv5_1']
+TV_WEIGHT = 3e-3
+NOISE = 16      # grey levels; from 128 what conv4_2 does not see would stay garish to the end
+SCALE = 1e4     # of the loss, which without it is a share of the picture's own activations
+
+# A set of layers, as written; its frames, RGB, and after how many evaluations each was; the losses,
+# as shares; mean saturation; distance of edges from straight lines in pixels, or None.
+Result = namedtuple('Result', 'layers frames counts losses saturation distance')
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    picture = (straight_lines.draw(options.size) if options.lines
+               else images.resize(images.read(options.picture), options.size))
+    sets = [(text, command_line.layer_weights(text)) for text in options.layers]
+    names = [layer for _, layers in sets for layer in layers]
+    options.content_layers, options.style_layers = names, []
+    net, mean_pixel = styletransfer.load_network(options)
+    run = runs.Run('reconstruct', options.out, options.force)
+    parameters = describe(options, picture)
+    run.save_record(parameters=parameters, picture=str(options.picture))
+    results = []
+    with run.recorded():
+        try:
+            for text, layers in sets:
+                results.append(reconstruct(net, mean_pixel, picture, text, layers, options))
+                run.save_picture(f'{len(results):02d}.png', results[-1].frames[-1],
+                                 {**parameters, 'layers': text})
+        finally:
+            if results:
+                save(run, options, picture, results)
+    if not options.quiet:
+        print(sentences(options, picture, results))
+        print(run.folder / 'figure.png')
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('picture', nargs='?', help="whose activations to match (default: NASA's portrait of an "
+                                   'astronaut; with --style the bundled painting)')
+    add('--lines', action='store_true', help='take a drawn picture of straight edges')
+    parser.add_run_options()
+    parser.add_network_options(pool='average_exc_pad')
+    add('--style', action='store_true', help='match statistics over the picture: a texture')
+    add('--style-statistics', choices=statistics.KINDS, default='gram',
+        help='which, with --style; see styletransfer.py')
+    add('--layers', nargs='+', metavar='LAYERS',
+        help='sets of layers such as conv1_1=0.1,conv4_2, each a row (default: five that go '
+             'deeper and deeper)')
+    add('--size', type=command_line.pixels, default=128, help='pixels of the shorter side')
+    add('--seed', type=command_line.seed, default=1, help='of the noise')
+    add('--evals', type=command_line.positive_integer, default=200,
+        help='evaluations of loss and gradient')
+    add('--noise', type=command_line.factor, default=NOISE,
+        help='largest grey level of the white noise to start from; what layers do not see of it '
+             'stays')
+    add('--tv-weight', type=command_line.weight, default=TV_WEIGHT,
+        help="of the total variation, as a share of the picture's own")
+    add('--frames', type=command_line.positive_integer, default=5, help='in each row')
+    options = parser.parse_args(arguments)
+    if options.lines and options.picture is not None:
+        parser.error('--lines draws its own picture; leave PICTURE away')
+    if options.style_statistics != 'gram' and not options.style:
+        parser.error('--style-statistics are of a style; add --style')
+    if options.picture is None:
+        options.picture = images.PAINTING if options.style else images.bundled_photo()
+    options.layers = options.layers or (STYLE if options.style else CONTENT)
+    for text in options.layers:
+        try:
+            command_line.layer_weights(text)
+        except command_line.argparse.ArgumentTypeError as problem:
+            parser.error(f'argument --layers: {problem}')
+    return options
+
+
+def describe(options, picture):
+    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    names = 'style style_statistics lines size seed evals noise tv_weight'
+    return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
+
+
+def reconstruct(net, mean_pixel, picture, text, layers, options):
+    """Return the `Result` of one set of layers.
+
+    Args:
+        net: ordered dict of layers.
+        mean_pixel: (3,), BGR.
+        picture: RGB uint8 array.
+        text: the set as written.
+        layers: name to factor.
+        options: with style, style_statistics, seed, evals, frames and quiet.
+    """
+    content, style = ([], list(layers)) if options.style else (list(layers), [])
+    terms = objective.Terms(net, content, style, options.style_statistics)
+    wanted = images.prepare(images.extend(picture, MARGIN), mean_pixel)
+    looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
+    targets = styletransfer.compute_targets(looker, tiling, wanted, None,
+                                            [Painting(wanted, None, 1.0)])
+    _, _, variation = looker(wanted, tiling)
+    weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
+    loss = styletransfer.compile_loss(terms)
+    aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
+    frames, counts = [], frame_counts(options)
+
+    with tqdm(total=options.evals, desc=text, disable=options.quiet, unit='eval') as bar:
+
+        def keep(loss, x):
+            bar.set_postfix_str(f'loss {loss / SCALE:.3g}', refresh=False)
+            bar.update()
+            if len(aim.history) in counts:
+                frames.append(picture_of(x, wanted.shape, mean_pixel))
+
+        aim.on_evaluation = keep
+        random = np.random.RandomState(options.seed)
+        start = random.uniform(-options.noise, options.noise, wanted.shape).astype('float32')
+        list(lbfgs.minimise(aim, start, 1, options.evals))
+    frames[len(counts) - 1:] = [picture_of(aim.best_x, wanted.shape, mean_pixel)]
+    return Result(text, frames, counts[:len(frames) - 1] + [len(aim.history)],
+                  [float(values.sum() / SCALE) for values in aim.history],
+                  colours.saturation(frames[-1]),
+                  straight_lines.distance(frames[-1]) if options.lines else None)
+
+
+def weights_of(terms, targets, layers, tv_weight):
+    """Return the weights of the terms: factors of losses that are shares of the picture's own.
+
+    A layer's loss divided by what it were for a picture with no activations at all. The total
+    variation counts for little, and is what keeps out noise that the layers do not see.
+    """
+    weights = []
+    for layer in terms.content_layers:
+        energy = 0.5 * float((targets.photo[layer].astype('float64') ** 2).sum())
+        weights.append(SCALE * layers[layer] / (energy or 1))
+    for layer in terms.style_layers:
+        energy = 0.0
+        for part in targets.aims.targets[layer]:
+            channels = part.shape[1]
+            energy += float((part ** 2).sum()) / (4 * channels ** 2 if part.ndim == 3 else channels)
+        weights.append(SCALE * layers[layer] / (energy or 1))
+    return np.array([*weights, SCALE * tv_weight])
+
+
+def frame_counts(options):
+    """Return after how many evaluations a frame is kept: a geometric row, the last one at the end.
+    """
+    return sorted({round(count) for count in np.geomspace(1, options.evals, options.frames)})
+
+
+def picture_of(x, shape, mean_pixel):
+    """Return the RGB picture of a flat array, without its margin."""
+    return images.trim(images.deprocess(x.reshape(shape), mean_pixel), MARGIN)
+
+
+def save(run, options, picture, results):
+    """Save the strips of frames, the figure, the table of measurements and the losses."""
+    rows = []
+    for number, result in enumerate(results, start=1):
+        run.save_picture(f'{number:02d}_strip.png',
+                         figures.mosaic([*result.frames, picture], len(result.frames) + 1),
+                         {'layers': result.layers})
+        run.save_table(f'{number:02d}_losses.csv', ['evaluation', 'loss'],
+                       [[index, repr(loss)] for index, loss in enumerate(result.losses, start=1)])
+        rows.append([result.layers, result.losses[-1], result.saturation, result.distance])
+    run.save_table('measurements.csv', ['layers', 'loss', 'saturation', 'edges_from_lines'], rows)
+    pictures = [picture, *(result.frames[-1] for result in results)]
+    titles = ['picture', *(result.layers.replace(',', '\n') for result in results)]
+    with run.writing('figure.png') as path:
+        figures.save_grid(path, pictures, titles, columns=3)
+
+
+def sentences(options, picture, results):
+    """Return the measurements in words."""
+    lines = [f'{"the picture itself":40s} saturation {colours.saturation(picture):.3f}'
+             + (f', edges {straight_lines.distance(picture):.2f} pixels from their lines'
+                if options.lines else '')]
+    for result in results:
+        lines.append(f'{result.layers:40s} saturation {result.saturation:.3f}'
+                     + (f', edges {result.distance:.2f} pixels from their lines'
+                        if options.lines else '') + f', loss {result.losses[-1]:.2g}')
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    command_line.run(main)

@@ -1,0 +1,206 @@
+"""What users of other tools know: several styles, masks, colours, phases, frames, sheets, tiles."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import styletransfer
+from recipes.common import animations, colours, images, rounds
+
+SMALL = ['--size', '32', '--rounds', '1', '--evals', '3', '--quiet']
+
+
+def paint(out, *arguments):
+    styletransfer.main([*SMALL, *map(str, arguments), '--out', str(out)])
+    return out
+
+
+def record_of(folder):
+    return json.loads((folder / 'run.json').read_text())
+
+
+def terms_of(folder):
+    return record_of(folder)['rounds'][0]['losses']
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """Return a folder with a photo, two paintings and masks that part them into halves."""
+    folder = tmp_path_factory.mktemp('pictures')
+    random = np.random.RandomState(0)
+    for name, scale in (('photo', (90, 160, 250)), ('red', (250, 60, 40)), ('blue', (30, 80, 240))):
+        small = (random.uniform(0.2, 1, (6, 6, 1)) * scale).astype('uint8')
+        Image.fromarray(small).resize((64, 64), Image.BICUBIC).save(folder / f'{name}.png')
+    halves = np.zeros((64, 64, 3), 'uint8')
+    halves[:, 32:] = (0, 255, 0)
+    Image.fromarray(halves).save(folder / 'halves.png')
+    for name, colour in (('black', (0, 0, 0)), ('green', (0, 255, 0)), ('white', (255,) * 3)):
+        Image.new('RGB', (64, 64), colour).save(folder / f'{name}.png')
+    return folder
+
+
+def test_shares_blend_the_statistics(tmp_path, pictures):
+    """A painting twice is the painting once; all share to one is that one alone."""
+    red, blue = pictures / 'red.png', pictures / 'blue.png'
+    alone = terms_of(paint(tmp_path / 'alone', '--style', red))
+    twice = terms_of(paint(tmp_path / 'twice', '--style', red, red, '--style-blend', 1, 3))
+    nearly = terms_of(paint(tmp_path / 'nearly', '--style', red, blue, '--style-blend', 1, 1e-9))
+    half = terms_of(paint(tmp_path / 'half', '--style', red, blue))
+    for name, value in alone.items():
+        assert twice[name] == pytest.approx(value, rel=1e-6)
+        assert nearly[name] == pytest.approx(value, rel=1e-5)
+    assert half['style conv1_1'] != pytest.approx(alone['style conv1_1'], rel=1e-2)
+
+
+def test_masks_give_each_region_its_style(tmp_path, pictures):
+    """The black half of the photo gets the red painting's colours, the green half the blue's."""
+    out = paint(tmp_path / 'run', '--content', pictures / 'photo.png', '--style',
+                pictures / 'red.png', pictures / 'blue.png', '--masks', pictures / 'halves.png',
+                pictures / 'black.png', pictures / 'green.png', '--evals', '40')
+    left, right = np.split(images.read(out / 'result.png').astype(float), 2, axis=1)
+    redness = [(half[..., 0] - half[..., 2])[2:-2, 4:-4].mean() for half in (left, right)]
+    assert redness[0] > redness[1] + 60
+    assert len(record_of(out)['parameters']['mask_pixels']) == 3
+
+
+def test_luminance_keeps_the_photos_colour_differences(tmp_path, pictures):
+    out = paint(tmp_path / 'run', '--colours', 'luminance', '--content', pictures / 'photo.png')
+    photo = images.resize(images.read(pictures / 'photo.png'), 32)
+    result = images.read(out / 'result.png')
+    expected = colours.with_colours_of(photo, result).astype(int)
+    whole = (result > 0).all(axis=2) & (result < 255).all(axis=2)  # where nothing was clipped
+    assert whole.mean() > 0.5 and abs(expected - result)[whole].max() <= 1
+    assert abs(result.astype(int) - photo).mean() > 5
+
+
+def test_matched_colours_change_the_target(tmp_path, pictures):
+    own = terms_of(paint(tmp_path / 'own', '--style', pictures / 'red.png'))
+    matched = terms_of(paint(tmp_path / 'matched', '--style', pictures / 'red.png', '--colours',
+                             'matched'))
+    assert matched['content conv4_2'] == own['content conv4_2']
+    assert matched['style conv1_1'] != own['style conv1_1']
+
+
+def test_phases_double_the_size_and_begin_with_the_last_picture(tmp_path):
+    out = paint(tmp_path / 'run', '--size', '64', '--phases', '2')
+    sizes = [Image.open(out / f'round_{number:02d}.png').size for number in range(3)]
+    assert sizes == [(32, 32), (32, 32), (64, 64)]
+    first, second = (rounds.State.load(out / f'state_{number:02d}.npz') for number in (1, 2))
+    assert (first.phase, second.phase) == (0, 1)
+    assert second.history[second.began].sum() < first.history[0].sum()  # no noise to begin with
+
+
+def test_frames_and_their_animation(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(animations, 'save_mp4', lambda *arguments: calls.append(arguments))
+    out = paint(tmp_path / 'run', '--evals', '6', '--save-every', '2')
+    names = sorted(path.name for path in (out / 'frames').iterdir())
+    assert names[:3] == ['frame_00002.png', 'frame_00004.png', 'frame_00006.png']
+    with Image.open(out / 'process.gif') as gif:
+        assert gif.n_frames == len(names) + 1 and gif.size == (32, 32)
+    assert len(calls) == 1
+
+
+def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
+    run = styletransfer.runs.Run('test', tmp_path / 'run')
+    pictures = [np.full((17, 21, 3), level, 'uint8') for level in (0, 128, 255)]
+    monkeypatch.setattr(animations.shutil, 'which', lambda name: None)
+    assert animations.save_mp4(run, 'process.mp4', pictures) is False
+    assert not (run.folder / 'process.mp4').exists()
+    script = tmp_path / 'ffmpeg'
+    monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
+    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\n')
+    script.chmod(0o755)
+    assert animations.save_mp4(run, 'process.mp4', pictures) is True
+    # Three pictures of even size, and the last one for two seconds more.
+    assert int((run.folder / 'process.mp4').read_text()) == 16 * 20 * 3 * (3 + 24)
+    script.write_text('#!/bin/sh\ncat > /dev/null\necho no encoder >&2\nexit 1\n')
+    with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no encoder'):
+        animations.save_mp4(run, 'process.mp4', pictures)
+
+
+def test_a_grid_is_a_sheet_of_runs(tmp_path):
+    out = paint(tmp_path / 'grid', '--size', '16', '--evals', '1', '--grid', 'style-scale', '1',
+                '2', '--grid', 'style-layers', 'conv1_1', 'conv1_1,conv2_1=0.5')
+    assert sorted(path.name for path in out.iterdir()) == [
+        'cell_00', 'cell_01', 'cell_02', 'cell_03', 'grid.png', 'run.json']
+    parameters = record_of(out / 'cell_03')['parameters']
+    assert parameters['style_scale'] == 2
+    assert parameters['style_layers'] == {'conv1_1': 1, 'conv2_1': 0.5}
+    assert Image.open(out / 'grid.png').size[0] == 600
+
+
+def test_normalised_gradients_weigh_alike_at_the_start(tmp_path, monkeypatch):
+    """Each term's weighted gradient has its weight's sum of absolute values."""
+    out = paint(tmp_path / 'run', '--normalise-gradients', '--style-weight', '3',
+                '--content-weight', '2', '--tv-weight', '1', '--content-layers', 'conv4_2',
+                '--style-layers', 'conv1_1,conv2_1')
+    state = rounds.State.load(out / 'state_00.npz')
+    easel = []
+    original = styletransfer.Easel.weights
+
+    def weights(self, targets, start):
+        easel.append((self, targets, start))
+        return original(self, targets, start)
+
+    monkeypatch.setattr(styletransfer.Easel, 'weights', weights)
+    paint(tmp_path / 'again', '--normalise-gradients', '--style-weight', '3', '--content-weight',
+          '2', '--tv-weight', '1', '--content-layers', 'conv4_2', '--style-layers',
+          'conv1_1,conv2_1')
+    (self, targets, start), = easel
+    expected = styletransfer.weights_of(self.options, self.net, start.shape)
+    for index, (name, weight) in enumerate(expected.items()):
+        one = np.zeros(len(expected))
+        one[index] = state.weights[index]
+        _, gradient = self.loss(start.astype('float32'), *targets.weighted(one).arrays())
+        assert np.abs(gradient).sum() == pytest.approx(weight, rel=1e-4), name
+
+
+def test_a_tiled_run_paints_what_a_whole_one_does(tmp_path):
+    arguments = ['--size', '160', '--content-layers', 'conv2_2', '--style-layers',
+                 'conv1_1,conv2_1', '--evals', '2']
+    whole = paint(tmp_path / 'whole', *arguments)
+    parameters = record_of(whole)['parameters']
+    plan = record_of(whole)['plan']
+    tiled = paint(tmp_path / 'tiled', *arguments, '--memory', f'{plan["bytes"] / 1e6 - 4:.0f}M')
+    record = record_of(tiled)
+    assert parameters['tiles'] is None and record['parameters']['tiles'] == record['plan']['core']
+    assert all(length % 2 == 0 for length in record['plan']['core'])
+    losses = [np.genfromtxt(folder / 'losses.csv', delimiter=',', skip_header=1)
+              for folder in (whole, tiled)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--style', 'a.png', 'b.png', '--style-blend', '1'], '1 shares for 2 paintings'),
+    (['--style-blend', '0'], "'0' is not a number above 0"),
+    (['--style-scale', '-1'], "'-1' is not a number above 0"),
+    (['--masks', 'a.png'], 'one of the photo and one of each painting, 2 in all'),
+    (['--masks', '{halves}', '{black}'], "#00ff00 of the photo's mask is in no painting's mask"),
+    (['--masks', '{photo}', '{black}'], 'each is a region; take up to 8'),
+    (['--masks', 'nowhere.png', '{black}'], 'there is no picture nowhere.png'),
+    (['--phases', '4'], 'the first of 4 would have 4 pixels'),
+    (['--style-statistics', 'mode'], 'mean_variance'),
+    (['--colours', 'sepia'], 'luminance'),
+    (['--optimiser', 'sgd'], 'adam'),
+    (['--rate', '0'], "'0' is not a number above 0"),
+    (['--save-every', '0'], "'0' is not a whole number from 1 up"),
+    (['--memory', '4'], 'write it like 4G'),
+    (['--memory', '100M'], 'too large for 0.1 GB of memory'),
+    (['--grid', 'size', '1'], "'size' with 1 values; name one of content-layers"),
+    (['--grid', 'tv-weight'], 'with 0 values'),
+    (['--grid', 'tv-weight', 'much'], "tv-weight: 'much' is not a number"),
+    (['--grid', 'pool', 'median'], "'median' is none of max"),
+    (['--grid', 'seed', '1', '--grid', 'pool', 'max', '--grid', 'tv-weight', '1'],
+     'two options at most'),
+    (['--impl', 'torch'], 'neural_style'),
+])
+def test_wrong_requests_are_one_line(tmp_path, monkeypatch, error_of, pictures, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    arguments = [argument.format(**{path.stem: path for path in pictures.iterdir()})
+                 for argument in arguments]
+    status, errors = error_of(styletransfer.main, ['--size', '32', *arguments])
+    assert status == 2 and words in errors
+    assert not (tmp_path / 'runs').exists()
