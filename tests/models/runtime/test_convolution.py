@@ -254,3 +254,18 @@ def test_another_method_is_one_line_and_status_2(python):
     run = python('-c', 'import models', ARCHIVE_CONVOLUTION='fft')
     assert run.returncode == 2
     assert run.stderr == "error: ARCHIVE_CONVOLUTION is 'fft'; it must be winograd or direct\n"
+
+
+def test_functions_share_what_they_keep_of_the_same_kernels(python):
+    code = ('import models, numpy as np, theano, theano.tensor as T, resource\n'
+            'x = T.tensor4()\n'
+            'kernels = theano.shared(np.zeros((512, 1024, 3, 3), "float32"))\n'
+            'y = T.nnet.conv2d(x, kernels, filter_shape=(512, 1024, 3, 3))\n'
+            'functions = [theano.function([x], y + number) for number in range(3)]\n'
+            'picture, peaks = np.zeros((1, 1024, 8, 8), "float32"), []\n'
+            'for function in functions:\n'
+            '    function(picture)\n'
+            '    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n'
+            'print(peaks[2] - peaks[0])')
+    grown = int(python('-c', code).stdout)
+    assert grown < 30000  # kB; the points and a copy of these kernels are 94 000
