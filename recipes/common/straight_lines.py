@@ -15,7 +15,7 @@ SHAPES = (((208, 32, 40), ((0.08, 0.10), (0.45, 0.06), (0.48, 0.26), (0.11, 0.30
           ((120, 40, 150), ((0.42, 0.75), (0.92, 0.82), (0.62, 0.95))))
 SCALE = 4     # drawn so much larger, then reduced
 ENDS = 0.15   # of an edge that are left out, where corners are round
-REACH = 6.0   # pixels from the line in which its edge is looked for
+REACH = 1 / 24  # of the sides: how far from the line its edge is looked for; farther are others
 STEP = 0.25   # pixels between samples
 NEAR = 2.0    # pixels around the steepest place whose mean place, by steepness, is the edge's
 
@@ -42,13 +42,13 @@ def distance(rgb):
     """Return the root mean square distance, in pixels, of edges from their straight lines.
 
     Across each line, every pixel along it, the place of the steepest change of colour is looked
-    for up to 6 pixels away.
+    for up to a small share of the sides away.
 
     Args:
         rgb: uint8 (size, size, 3), made to look like `draw(size)`.
     """
     size, squares = len(rgb), []
-    offsets = np.arange(-REACH, REACH + STEP / 2, STEP)
+    offsets = np.arange(-REACH * size, REACH * size + STEP / 2, STEP)
     for start, end in edges(size):
         along = end - start
         length = np.hypot(*along)
