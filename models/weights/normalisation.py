@@ -15,7 +15,8 @@ and so near to his comes a normalisation by some hundred photos of one's own.
 import lasagne
 import numpy as np
 import theano
-from lasagne.layers import Conv2DLayer, DenseLayer
+from lasagne.layers import (Conv2DLayer, DenseLayer, LocalResponseNormalization2DLayer,
+                            MergeLayer)
 
 from models.errors import ArchiveError
 
@@ -54,8 +55,13 @@ def normalise(net, images, floor=0.0):
         Dict from layer name to the scale (channels,) by which its activations were divided.
 
     Raises:
-        ArchiveError: the floor is negative.
+        ArchiveError: the floor is negative, or the network is no such chain.
     """
+    for name, layer in net.items():
+        if (isinstance(layer, (MergeLayer, LocalResponseNormalization2DLayer))
+                or getattr(layer, 'num_groups', 1) > 1):
+            raise ArchiveError(f'only a chain of convolutions and poolings can be normalised, and '
+                               f'this network has {name}; take a VGG')
     if not floor >= 0:
         raise ArchiveError(f'the floor of the normalisation is a fraction from 0 up, not {floor}')
     scales = {name: _scale(mean, floor)

@@ -142,3 +142,14 @@ def test_the_real_layers_come_back_from_any_scale(real):
         found = net[name].W.get_value()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * abs(expected).max())
         before = means[name]
+
+
+@pytest.mark.parametrize('name, deepest', [('squeezenet', 'fire2/concat'),
+                                           ('googlenet', 'conv2/norm2'), ('alexnet', 'norm1')])
+def test_what_is_no_chain_is_refused(photos, name, deepest):
+    net = models.build(name, deepest=deepest, width=0.1)
+    before = [parameter.get_value() for parameter in lasagne.layers.get_all_params(net.values())]
+    with pytest.raises(ArchiveError, match='only a chain of convolutions.*take a VGG'):
+        normalisation.normalise(net, photos)
+    for parameter, value in zip(lasagne.layers.get_all_params(net.values()), before):
+        np.testing.assert_array_equal(parameter.get_value(), value)
