@@ -89,7 +89,8 @@ class GuidedBackprop(ModifiedBackprop):
     def grad(self, inputs, out_grads):
         (inp,) = inputs
         (grd,) = out_grads
-        return (grd * T.gt(inp, 0) * T.gt(grd, 0),)
+        # Two switches, as in rectifiers: the runtime then masks where it reads the gradient.
+        return (T.switch(T.le(inp, 0), 0, T.switch(T.le(grd, 0), 0, grd)),)
 
 
 class ZeilerBackprop(ModifiedBackprop):

@@ -1,7 +1,7 @@
 """The style transfer objective in PyTorch, as a process of its own for the benchmark.
 
     python pytorch_style.py evaluations PROBLEM.npz contiguous|channels_last
-    python pytorch_style.py job PROBLEM.npz OUT.png
+    python pytorch_style.py state_dict PROBLEM.npz OUT.pth
 
 It imports nothing of the archive, so that its memory is PyTorch's alone.
 """
@@ -82,34 +82,15 @@ def evaluations(problem, layout):
         print(seconds, loss, peak, flush=True)
 
 
-def job(problem, out):
-    """Do the archive's default job: rounds of L-BFGS from the same start, and a PNG."""
-    from PIL import Image
-    from scipy.optimize import fmin_l_bfgs_b
-
-    objective = Objective(problem, torch.channels_last)
-    x, shape, last = problem['start'].astype('float64').ravel(), problem['start'].shape, {}
-
-    def evaluate(x):
-        if 'x' not in last or not np.array_equal(last['x'], x):
-            loss, gradient = objective.evaluate(x.reshape(shape))
-            last.update(x=x.copy(), loss=loss, gradient=gradient.ravel().astype('float64'))
-
-    def eval_loss(x):
-        evaluate(x)
-        return last['loss']
-
-    def eval_grad(x):
-        evaluate(x)
-        return last['gradient']
-
-    for _ in range(int(problem['rounds'])):
-        x, _, _ = fmin_l_bfgs_b(eval_loss, x, fprime=eval_grad, maxfun=int(problem['evals']),
-                                factr=0, pgtol=0)
-    rgb = (x.reshape(shape[1:]) + problem['mean_pixel'].reshape(3, 1, 1))[::-1].transpose(1, 2, 0)
-    Image.fromarray(np.clip(np.rint(rgb), 0, 255).astype('uint8')).save(out)
+def state_dict(problem, out):
+    """Write a problem's kernels as torchvision's VGG-19 names them."""
+    positions = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
+    names = [key[:-2] for key in problem.files if key.endswith('.W')]
+    torch.save({f'features.{position}.{theirs}': torch.tensor(problem[f'{name}.{ours}'])
+                for position, name in zip(positions, names)
+                for ours, theirs in (('W', 'weight'), ('b', 'bias'))}, out)
 
 
 if __name__ == '__main__':
     task, path, argument = sys.argv[1:]
-    {'evaluations': evaluations, 'job': job}[task](np.load(path), argument)
+    {'evaluations': evaluations, 'state_dict': state_dict}[task](np.load(path), argument)

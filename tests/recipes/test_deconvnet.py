@@ -77,7 +77,8 @@ def test_units_channels_or_all_units_at_once(tmp_path, keep, expected):
     with np.load(sheets[0]) as arrays:
         projection = arrays['projection astronaut']
     assert projection.shape == ((3, 10, 10) if keep == 'unit' else (3, 48, 48))
-    touched = (projection != 0).any(axis=0).sum()
+    # Winograd leaves rounding errors, 1e-7 of the largest, where nothing comes from.
+    touched = (np.abs(projection) > 1e-5 * np.abs(projection).max()).any(axis=0).sum()
     if keep == 'together':  # the fields of two units, and no more
         assert 0 < touched <= 200
     if keep == 'channel':

@@ -153,3 +153,11 @@ def test_freed_memory_is_kept(python):
             'print(faults(), faults())')
     first, second = map(int, python('-c', code).stdout.split())
     assert second < max(first, 1000) / 10
+
+
+@pytest.mark.parametrize('name, ours', [('OMP_WAIT_POLICY', 'passive'),
+                                        ('OPENBLAS_THREAD_TIMEOUT', '4')])
+def test_idle_threads_sleep_unless_the_user_says_otherwise(python, name, ours):
+    code = f'import os, models; print(os.environ[{name!r}])'
+    assert python('-c', f'import os; os.environ.pop({name!r}, None); {code}').stdout.strip() == ours
+    assert python('-c', code, **{name: '5'}).stdout.strip() == '5'

@@ -1,0 +1,158 @@
+"""Compiles the C modules of a function on all cores, with their common headers read once.
+
+Theano compiles one module after another, and most of the compiler's time goes into the headers of
+Python, numpy and C++. Here the first module that the cache lacks starts the compilation of all.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import theano
+from theano.graph.fg import FunctionGraph
+from theano.graph.op import COp
+from theano.link.c.basic import CLinker, get_module_cache
+from theano.link.c.cmodule import GCC_compiler, dlimport, std_include_dirs
+from theano.link.vm import VMLinker
+
+log = logging.getLogger('archive')
+
+# What every module of Theano's begins with.
+HEADERS = ('Python.h', 'iostream', 'theano_mod_helper.h', 'math.h', 'numpy/arrayobject.h',
+           'numpy/arrayscalars.h', 'vector', 'algorithm')
+
+
+def apply():
+    """Have Theano's linker compile ahead."""
+    make_all, compile_cmodule = VMLinker.make_all, CLinker.compile_cmodule
+
+    def make_all_ahead(self, *arguments, **options):
+        previous, CLinker.ahead = CLinker.ahead, Ahead(self.fgraph)
+        try:
+            return make_all(self, *arguments, **options)
+        finally:
+            CLinker.ahead.close()
+            CLinker.ahead = previous
+
+    def compile_or_take(self, location=None):
+        folder = self.ahead.take(self) if self.ahead and location else None
+        return (compile_cmodule(self, location) if folder is None
+                else moved(folder, self.get_dynamic_module().code_hash, location))
+
+    CLinker.ahead = None
+    VMLinker.make_all, CLinker.compile_cmodule = make_all_ahead, compile_or_take
+
+
+class Ahead:
+    """The modules that one function's nodes need and the compile cache lacks.
+
+    Args:
+        fgraph: the optimised graph of the function.
+    """
+
+    def __init__(self, fgraph):
+        self.fgraph, self.folder, self.jobs = fgraph, None, {}
+
+    def take(self, linker):
+        """Return the folder where a linker's module is compiled, or None where it is not."""
+        if self.folder is None:
+            self.start()
+        job = self.jobs.get(linker_hash(linker))
+        if job is None:
+            return None
+        folder, failed = job.result()
+        return None if failed else folder  # Theano then compiles it itself, and tells the error
+
+    def start(self):
+        """Begin to compile every module that is missing, once each."""
+        self.folder = tempfile.mkdtemp()
+        self.pool = ThreadPoolExecutor(os.cpu_count())
+        known, header = get_module_cache().entry_from_key, None
+        for node in self.fgraph.toposort():
+            linker = linker_of(node)
+            if linker is None or linker.cmodule_key() in known:
+                continue
+            name = linker_hash(linker)
+            if name not in self.jobs:
+                header = header or self.pool.submit(headers_of, linker)
+                self.jobs[name] = self.pool.submit(self.compile, linker, name, header)
+
+    def compile(self, linker, name, header):
+        """Compile one module into a folder of its own; return (folder, whether it failed)."""
+        folder = os.path.join(self.folder, name)
+        os.mkdir(folder)
+        try:
+            GCC_compiler.compile_str(
+                name, linker.get_dynamic_module().code(), folder, linker.header_dirs(),
+                linker.lib_dirs(), linker.libraries(),
+                [*header.result(), *arguments_of(linker)], py_module=False)
+        except Exception as problem:  # whatever it is, Theano meets it again
+            log.debug('compiling ahead: %s', problem)
+            return folder, True
+        return folder, False
+
+    def close(self):
+        """Wait for what was begun, and clear away what nobody took."""
+        if self.folder is not None:
+            self.pool.shutdown(cancel_futures=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def linker_of(node):
+    """Return the linker of one node in C, or None where it runs in Python."""
+    if not isinstance(node.op, COp):
+        return None
+    try:
+        node.op.prepare_node(node, None, None, 'c')
+        linker = CLinker().accept(FunctionGraph(node.inputs, node.outputs), no_recycling=[])
+        linker.get_dynamic_module()
+    except Exception as problem:  # whatever it is, Theano meets it again, or goes on in Python
+        log.debug('compiling ahead: %s', problem)
+        return None
+    return linker
+
+
+def linker_hash(linker):
+    """Return the name of a linker's module, the hash of its code."""
+    module = linker.get_dynamic_module()
+    module.code()
+    return module.code_hash
+
+
+def arguments_of(linker):
+    """Return a linker's arguments for the compiler, without notes for a debugger (-g), which are a
+    fifth of the time. All have OpenMP: the compiler refuses headers that differ from it there."""
+    return [*linker.compile_args(), '-fopenmp', '-g0']
+
+
+def headers_of(linker):
+    """Return the compiler's arguments that take the common headers precompiled, or none.
+
+    The compiler itself sees whether they fit the arguments of a module, and else reads them anew.
+    """
+    arguments = [*arguments_of(linker), '-fvisibility=hidden']
+    folders = [f'-I{folder}' for folder in [*linker.header_dirs(), *std_include_dirs()] if folder]
+    digest = hashlib.sha256(' '.join([theano.config.cxx, *arguments]).encode()).hexdigest()[:16]
+    path = os.path.join(theano.config.compiledir, f'archive-headers-{digest}.h')
+    if not os.path.exists(f'{path}.gch'):
+        with open(path, 'w') as file:
+            file.writelines(f'#include <{name}>\n' for name in HEADERS)
+        command = [theano.config.cxx, *arguments, *folders, '-x', 'c++-header', path, '-o',
+                   f'{path}.{os.getpid()}']
+        if subprocess.run(command, capture_output=True).returncode:
+            return []
+        os.replace(f'{path}.{os.getpid()}', f'{path}.gch')
+    return ['-include', path]
+
+
+def moved(folder, name, location):
+    """Put a compiled module where the cache wants it, and import it."""
+    for file in os.listdir(folder):
+        shutil.move(os.path.join(folder, file), os.path.join(location, file))
+    open(os.path.join(location, '__init__.py'), 'w').close()
+    libraries = [file for file in os.listdir(location) if file.startswith(name)]
+    return dlimport(os.path.join(location, libraries[0]))

@@ -1,0 +1,45 @@
+"""Modules are compiled ahead, on all cores, and are the ones that Theano would have compiled."""
+
+CODE = '''
+import models, numpy as np, theano, theano.tensor as T
+from theano.link.c.cmodule import GCC_compiler
+from models.runtime import compiling
+compiled, moved = [], []
+compile_str, move = GCC_compiler.compile_str, compiling.moved
+def record(module_name, src_code, location, *arguments, **options):
+    compiled.append((module_name, location.startswith(theano.config.compiledir)))
+    return compile_str(module_name, src_code, location, *arguments, **options)
+def record_move(*arguments):
+    moved.append(arguments[1])
+    return move(*arguments)
+GCC_compiler.compile_str, compiling.moved = staticmethod(record), record_move
+x = T.tensor4()
+function = theano.function([x], [T.exp(x) * 2 + 1, x.sum(axis=(2, 3)), T.nnet.relu(x).max()])
+found = function(np.arange(-4, 4, dtype='float32').reshape(1, 2, 2, 2))
+assert found[1].tolist() == [[-10, 6]] and found[2] == 3
+by_theano = {name for name, inside in compiled if inside}
+ahead = {name for name, inside in compiled if not inside}
+assert len(compiled) == len(ahead) + len(by_theano)
+print(len(ahead), sorted(moved) == sorted(ahead), len(ahead & by_theano))
+'''
+
+
+def test_what_the_cache_lacks_is_compiled_ahead_once(python, tmp_path):
+    flags = f'base_compiledir={tmp_path / "cache"}'
+    run = python('-c', CODE, THEANO_FLAGS=flags)
+    assert run.returncode == 0, run.stderr
+    ahead, all_moved, twice = run.stdout.splitlines()[-1].split()
+    assert int(ahead) > 2 and all_moved == 'True' and twice == '0'
+    (header,) = (tmp_path / 'cache').glob('*/archive-headers-*.h')
+    assert header.with_name(header.name + '.gch').stat().st_size > 1e6
+    again = python('-c', CODE, THEANO_FLAGS=flags)
+    assert again.stdout.split() == ['0', 'True', '0'], again.stderr
+
+
+def test_where_compiling_ahead_fails_theano_compiles(python, tmp_path):
+    nonsense = "compiling.arguments_of = lambda linker: ['-nonsense']\nx = T.tensor4()"
+    broken = CODE.replace('x = T.tensor4()', nonsense)
+    run = python('-c', broken, THEANO_FLAGS=f'base_compiledir={tmp_path / "cache"}')
+    assert run.returncode == 0, run.stderr
+    ahead, all_moved, twice = run.stdout.splitlines()[-1].split()
+    assert int(ahead) > 2 and all_moved == 'False' and twice == ahead
