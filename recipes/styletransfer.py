@@ -22,11 +22,13 @@ from tqdm import tqdm
 
 from models.errors import ArchiveError
 from recipes.common import (colours, command_line, figures, images, lbfgs, memory, objective,
-                            rounds, runs, style_options, tiles)
+                            palettes, rounds, runs, style_options, tiles)
 from recipes.common.adam import Adam
 from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
 from recipes.common.style_options import parse
+
+PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
 
 
 def main(arguments=None):
@@ -55,6 +57,10 @@ def paint(options, state=None, elsewhere=False):
     """
     scene = Scene(options)
     net, mean_pixel = load_network(options)
+    if scene.selection is not None:
+        scene.selection.check(net, options.model, options.style_layers)
+        options = copy.copy(options)
+        options.style_layers = scene.selection.layers_kept(options.style_layers)
     plan = make_plan(options, net, scene)
     parameters = describe(options, scene, plan)
     run = open_run(options, parameters, state, elsewhere)
@@ -79,7 +85,32 @@ def paint(options, state=None, elsewhere=False):
             finally:
                 journal.keep_best()
         journal.save_figures()
+        if scene.degrades:
+            save_style_figure(run, options, scene)
     return run.folder
+
+
+def save_style_figure(run, options, scene):
+    """Save style.png, painting and result before and after, and colours.csv with their measures.
+    """
+    result = images.read(run.folder / 'result.png')
+    pictures, titles, rows = [], [], []
+    for index, rgb in enumerate(scene.paintings):
+        name = f'painting {index + 1}' if len(scene.paintings) > 1 else 'painting'
+        degraded = scene.degraded(index, options.phases - 1)
+        pictures += [images.resize_to(rgb, *degraded.shape[:2]), degraded]
+        titles += [name, f'{name}, as its style is taken']
+        palette = palettes.palette_of(rgb, PALETTE, options.seed) \
+            if scene.palettes[index] is None else scene.palettes[index]
+        kept, there = palettes.peaks_kept(degraded, result)
+        rows.append([name, len(np.unique(degraded.reshape(-1, 3), axis=0)), len(palette),
+                     palettes.share_near(degraded, palette), palettes.share_near(result, palette),
+                     palettes.entropy(degraded), palettes.entropy(result), there, kept])
+    run.save_table('colours.csv', ['painting', 'colours', 'palette', 'near_palette',
+                                   'result_near_palette', 'entropy', 'result_entropy', 'peaks',
+                                   'peaks_in_result'], rows)
+    with run.writing('style.png') as path:
+        figures.save_distributions(path, [*pictures, result], [*titles, 'result'])
 
 
 def tell(options, words):
@@ -118,7 +149,8 @@ def make_plan(options, net, scene):
 def describe(options, scene, plan):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
     names = ('impl size crop margin seed phases evals content_weight style_weight tv_weight '
-             'content_layers style_layers style_statistics style_scale style_blend colours '
+             'content_layers style_layers style_statistics style_scale style_blend '
+             'style_palette style_bits colours '
              'optimiser bounds normalise_gradients')
     init = options.init
     return {**command_line.described(options, names),
@@ -128,7 +160,10 @@ def describe(options, scene, plan):
             'painting_tiles': plan.painting_core,
             'photo_pixels': runs.pixel_hash(scene.photo),
             'painting_pixels': [runs.pixel_hash(rgb) for rgb in scene.paintings],
-            'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()]}
+            'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()],
+            'dropped': scene.selection and scene.selection.dropped,
+            'kept_pixels': [None if kept is None else runs.pixel_hash(kept)
+                            for kept in scene.kept]}
 
 
 def open_run(options, parameters, state, elsewhere):
@@ -218,7 +253,8 @@ class Easel:
         self.mean_pixel, self.told = mean_pixel, False
         self.terms = objective.Terms(net, options.content_layers, options.style_layers,
                                      options.style_statistics, options.variation,
-                                     scene.colours_of_regions is not None)
+                                     scene.guided, scene.selection
+                                     and scene.selection.channels_kept(options.style_layers))
         self.looker = tiles.Looker(self.terms)
         self.loss = (compile_loss(self.terms) if plan.core is None
                      else tiles.TiledLoss(self.terms, self.looker))

@@ -87,6 +87,16 @@ def add_style_options(parser):
     add('--masks', nargs='+', metavar='MASK',
         help='a mask of the photo, then one of each painting: pictures of a few colours, and what '
              'has the same colour belongs together')
+    add('--style-palette', type=command_line.palette_size, metavar='N',
+        help='reduce the painting to N colours, by k-means in L*a*b*, before its style is taken')
+    add('--style-bits', type=command_line.bits, metavar='N',
+        help='leave N bits to each of red, green and blue of the painting, or of its palette')
+    add('--style-mask', nargs='+', metavar='MASK',
+        help='of each painting a picture that is white where the style is taken from and black '
+             'where it is not; what is black is painted over too')
+    add('--features', metavar='SELECTION',
+        help='keep of the style what was ticked on the page of feature_atlas.py: its '
+             'selection.json')
 
 
 def add_optimiser_options(parser):
@@ -159,6 +169,9 @@ def check(parser, options):
     if options.masks and len(options.masks) != 1 + len(options.style):
         parser.error(f'argument --masks: {len(options.masks)} masks; give one of the photo and '
                      f'one of each painting, {1 + len(options.style)} in all')
+    if options.style_mask and len(options.style_mask) != len(options.style):
+        parser.error(f'argument --style-mask: {len(options.style_mask)} masks for '
+                     f'{len(options.style)} paintings; give one for each')
     smallest = options.size / 2 ** (options.phases - 1)
     if smallest < images.SMALLEST:
         parser.error(f'argument --phases: the first of {options.phases} would have '
@@ -189,10 +202,10 @@ def remembered(options):
     """Return the options that a run goes on with, for run.json; paths from anywhere."""
     kept = {name: value for name, value in vars(options).items()
             if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid')}
-    for name in ('content', 'weights', 'init'):
+    for name in ('content', 'weights', 'init', 'features'):
         if kept[name] not in (None, 'noise', 'content'):
             kept[name] = str(Path(kept[name]).resolve())
-    for name in ('style', 'masks'):
+    for name in ('style', 'masks', 'style_mask'):
         kept[name] = kept[name] and [str(Path(path).resolve()) for path in kept[name]]
     return kept
 
