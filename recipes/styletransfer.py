@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from models.errors import ArchiveError
 from recipes.common import (colours, command_line, figures, images, lbfgs, memory, objective,
-                            palettes, rounds, runs, style_options, tiles)
+                            palettes, rounds, runs, style_options, tiles, watching)
 from recipes.common.adam import Adam
 from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
@@ -79,12 +79,17 @@ def paint(options, state=None, elsewhere=False):
             earlier = earlier[:state.began]
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
                                  options.save_every, number, earlier)
+        if options.watch:
+            journal.watch = watching.Watch(run, easel.terms.names, options.rounds * options.phases,
+                                           options.evals)
+            tell(options, f'look on at {run.folder / "watch.html"}')
         for phase in range(first, options.phases):
             try:
                 paint_phase(easel, phase, journal, state if phase == first else None)
             finally:
                 journal.keep_best()
         journal.save_figures()
+        journal.show(ended=True)
         if scene.degrades:
             save_style_figure(run, options, scene)
     return run.folder
@@ -369,6 +374,7 @@ def minimise(options, optimiser, start, journal, left):
             bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
             bar.update()
             journal.keep_frame(x)
+            journal.show()
 
         def describe_round():
             last = options.rounds * options.phases
@@ -395,22 +401,16 @@ def tell_time(easel, phase, journal, seconds):
               for shape in shapes[phase + 1:]]
     left = options.rounds * (phase + 1) - max(0, journal.number) + options.rounds * sum(pixels)
     total = seconds * options.evals * left
+    journal.predict(total)
     journal.run.save_record(seconds_predicted=round(total, 1),
                             seconds_an_evaluation=round(seconds, 3))
-    tell(options, f'about {duration(total)}: {seconds:.2g} s for loss and gradient')
+    tell(options, f'about {watching.words(total)}: {seconds:.2g} s for loss and gradient')
 
 
 def objective_of(loss, targets, shape):
     """Return the `lbfgs.Objective` of a picture with these targets."""
     arrays = targets.arrays()
     return lbfgs.Objective(lambda image: loss(image, *arrays), shape)
-
-
-def duration(seconds):
-    """Return a time in words."""
-    if seconds < 90:
-        return f'{seconds:.0f} seconds'
-    return f'{seconds / 60:.0f} minutes' if seconds < 5400 else f'{seconds / 3600:.1f} hours'
 
 
 def paint_grid(options):

@@ -21,7 +21,7 @@ for (const channel of atlas.channels) {
       channel.colour;
 }
 
-let choice = { dropped: new Set(), motifs: new Set(), threshold: 40 };
+let choice = { dropped: new Set(), motifs: new Set(), threshold: 30 };
 const past = [], future = [];
 const cards = new Map(), blocks = new Map();
 const colours = new Set();
@@ -144,7 +144,7 @@ function load(text) {
   } catch (problem) { return tell('This file is no selection as this page exports it.'); }
   const threshold = Number(found.threshold) * 100;
   change(() => take({ dropped, motifs: whole,
-                      threshold: threshold >= 5 && threshold <= 95 ? Math.round(threshold) : 40 }));
+                      threshold: threshold >= 5 && threshold <= 95 ? Math.round(threshold) : 30 }));
   const other = found.picture && found.picture.pixels !== atlas.picture.pixels;
   if (missing) tell(`${missing} of its features are not in this atlas and were left out.`);
   else if (other) tell('It was made on another picture; look whether it fits.');

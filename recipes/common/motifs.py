@@ -64,14 +64,17 @@ def group(activation, count=None):
 def heats(activation, motifs):
     """Return where each motif fires, float64 (motifs, rows, columns), 0..1.
 
-    A motif's map is the mean of its channels', blurred, and its largest is 1.
+    A motif's map is the mean of its channels', blurred; its median over the picture is 0, as every
+    channel fires a little nearly everywhere, and its largest is 1.
 
     Args:
         activation: (channels, rows, columns).
         motifs: of each channel, as `group` gives them.
     """
     maps = smoothed(normalised(activation.astype('float64')))
-    found = np.array([maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)])
+    found = [maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)]
+    found = np.reshape(found, (-1, *maps.shape[1:]))
+    found = np.maximum(found - np.median(found, axis=(1, 2), keepdims=True), 0)
     return found / np.maximum(found.max(axis=(1, 2), keepdims=True), 1e-12)
 
 

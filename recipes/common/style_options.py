@@ -9,7 +9,7 @@ from recipes.common import (colours, command_line, images, lbfgs, memory, rounds
 from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, settings_of
 
 # Options that may differ where a run goes on.
-RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet')
+RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet', 'watch')
 
 # Options that --grid varies, and how to read their values.
 GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
@@ -122,6 +122,9 @@ def add_process_options(parser):
     add = parser.add_argument
     add('--save-every', type=command_line.positive_integer, metavar='N',
         help='save a frame every N evaluations, and the process as GIF, and as MP4 where ffmpeg is')
+    add('--watch', action='store_true',
+        help='keep a page watch.html in the folder of the run: pictures of the rounds, losses and '
+             'the time left; it refreshes itself')
     add('--resume', metavar='RUN', help='go on with the run in this folder from its last round')
     add('--from', dest='round', type=command_line.whole_number, metavar='ROUND',
         help='go on from an earlier round, in a new folder')
@@ -201,7 +204,7 @@ def axis_of(parser, name, *values):
 def remembered(options):
     """Return the options that a run goes on with, for run.json; paths from anywhere."""
     kept = {name: value for name, value in vars(options).items()
-            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid')}
+            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid', 'watch')}
     for name in ('content', 'weights', 'init', 'features'):
         if kept[name] not in (None, 'noise', 'content'):
             kept[name] = str(Path(kept[name]).resolve())
@@ -221,7 +224,7 @@ def resumed(options):
         raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
     known = Namespace(**record['options'])
     known.grid = []
-    for name in ('resume', 'round', 'out', 'force', 'quiet'):
+    for name in ('resume', 'round', 'out', 'force', 'quiet', 'watch'):
         setattr(known, name, getattr(options, name))
     if options.rounds is not None:
         known.rounds = options.rounds

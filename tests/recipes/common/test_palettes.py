@@ -85,7 +85,8 @@ def test_what_does_not_count_is_painted_over_with_what_is_around():
 
 def test_a_mask_of_what_counts(tmp_path):
     path = tmp_path / 'mask.png'
-    Image.fromarray(np.repeat(np.array([[0, 51, 255, 255]], 'uint8'), 16, 0).repeat(4, 1)).save(path)
+    levels = np.array([0, 51, 255, 255], 'uint8').repeat(4)
+    Image.fromarray(np.tile(levels, (16, 1))).save(path)
     np.testing.assert_allclose(masks.read_kept(path)[0, ::4], [0, 0.2, 1, 1], rtol=1e-6)
     Image.new('RGB', (16, 16)).save(path)
     with pytest.raises(ArchiveError, match='leaves nothing of the painting'):

@@ -41,7 +41,8 @@ def test_what_is_kept(tmp_path):
     assert kept[:20, :30].all() and not kept[32:, 60:].any()
     with pytest.raises(ArchiveError, match='drops every channel of conv2_1'):
         selection.layers_kept({'conv2_1': 1.0})
-    assert selections.read(saved(tmp_path, lambda found: found.update(motifs=[]))).kept(None) is None
+    whole = selections.read(saved(tmp_path, lambda found: found.update(motifs=[])))
+    assert whole.kept(None) is None
 
 
 @pytest.mark.parametrize('edit, words', [
