@@ -351,7 +351,7 @@ function filter() {
 function count() {
   const all = channels.size, dropped = choice.dropped.size;
   by('count').textContent = `${all - dropped} of ${all} features kept, ` +
-      `${choice.motifs.size} motifs dropped` +
+      `${choice.motifs.size} ${choice.motifs.size === 1 ? 'motif' : 'motifs'} dropped` +
       (shown.length < all ? `; ${shown.length} shown` : '');
 }
 

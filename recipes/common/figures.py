@@ -44,7 +44,7 @@ def save_distributions(path, pictures, titles, width=3.2):
         titles: one a picture.
         width: of each, in inches.
     """
-    figure = Figure(figsize=(width * len(pictures), 2 * width + 0.6), layout='constrained')
+    figure = Figure(figsize=(width * len(pictures), 2 * width), layout='constrained')
     FigureCanvasAgg(figure)
     tops, bottoms = figure.subplots(2, len(pictures), squeeze=False)
     reach = palettes.REACH

@@ -121,11 +121,11 @@ def test_tick_undo_export_reload_import(hands):
                  if block.get_attribute('data-motif').startswith('conv3_1'))
     inside = len(block.find_elements('css selector', '.card'))
     block.find_element('css selector', '.toggle').click()
-    assert hands.count() == f'{all_ - 1 - inside} of {all_} features kept, 1 motifs dropped'
+    assert hands.count() == f'{all_ - 1 - inside} of {all_} features kept, 1 motif dropped'
     hands.one('#undo').click()
     assert hands.count().startswith(f'{all_ - 1} of {all_}')
     hands.press(Keys.CONTROL, Keys.SHIFT, 'z')
-    assert hands.count().endswith('1 motifs dropped')
+    assert hands.count().endswith(', 1 motif dropped')
 
     path = hands.export()
     selection = selections.read(path)  # what the recipe itself takes
@@ -186,7 +186,7 @@ def test_keys_heat_and_zoom(hands):
     hands.press(Keys.CONTROL, 'z')
     assert 'dropped' not in first.get_attribute('class')
     hands.press('m')
-    assert hands.count().endswith('1 motifs dropped')
+    assert hands.count().endswith(', 1 motif dropped')
     width = first.size['width']
     hands.press('+')
     assert first.size['width'] > width
