@@ -161,13 +161,13 @@ def test_wrong_requests_are_one_line(tmp_path, monkeypatch, error_of, arguments,
 
 # --- what style transfer makes of a selection ---------------------------------------------------
 
-def select(path, picture, atlas, channels=(), chosen=(), **changes):
+def select(path, source, atlas, channels=(), chosen=(), **changes):
     """Save a selection that drops channels (layer, number) and motifs (layer, number)."""
     layers = {layer['name']: {'channels': layer['channels'], 'dropped': sorted(
         number for name, number in channels if name == layer['name'])} for layer in atlas['layers']}
     path.write_text(json.dumps({
         'format': selections.FORMAT, 'version': selections.VERSION, 'model': 'vgg19_quarter',
-        'picture': {'name': picture.name, 'pixels': runs.pixel_hash(images.read(picture))},
+        'picture': {'name': source.name, 'pixels': runs.pixel_hash(images.read(source))},
         'threshold': 0.3, 'layers': layers,
         'motifs': [motif for motif in atlas['motifs']
                    if (motif['layer'], motif['motif']) in chosen], **changes}))
@@ -203,6 +203,21 @@ def test_dropped_channels_and_places_leave_the_loss(tmp_path, picture, finished)
     assert (tmp_path / 'masked' / 'style.png').exists()
     assert masked['rounds'][0]['losses']['style conv1_1'] != pytest.approx(
         other['style conv1_1'], rel=1e-3)
+
+
+def test_a_run_with_a_selection_goes_on(tmp_path, picture, finished, error_of):
+    atlas = data_of(finished)
+    path = select(tmp_path / 's.json', picture, atlas, [('conv1_1', 3)],
+                  [('conv4_1', atlas['motifs'][-1]['motif'])])
+    paint(tmp_path / 'two', picture, '--features', path, '--rounds', '2')
+    paint(tmp_path / 'one', picture, '--features', path)
+    styletransfer.main(['--resume', str(tmp_path / 'one'), '--rounds', '2', '--quiet'])
+    ends = [(tmp_path / name / 'round_02.png').read_bytes() for name in ('one', 'two')]
+    assert ends[0] == ends[1]
+    select(path, picture, atlas, [('conv1_1', 4)])
+    status, errors = error_of(styletransfer.main,
+                              ['--resume', tmp_path / 'one', '--rounds', '3', '--quiet'])
+    assert status == 2 and 'cannot go on: dropped was' in errors
 
 
 def test_the_loss_of_kept_channels_is_that_of_their_gram_matrix(picture):
