@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import models
 from recipes import feature_atlas, styletransfer
-from recipes.common import images, runs, selections, shapes
+from recipes.common import images, motifs, projections, runs, selections, shapes
 
 SIZE, RADIUS, SPACING = 192, 8, 22
 LAYERS = 'conv1_1,conv1_2,conv2_1,conv2_2,conv3_1,conv3_2,conv3_3,conv3_4'
@@ -41,6 +42,36 @@ def selection_without(atlas, dropped, path, picture):
         'picture': {'name': picture.name, 'pixels': runs.pixel_hash(images.read(picture))},
         'threshold': THRESHOLD, 'layers': layers, 'motifs': dropped}))
     return path
+
+
+def test_the_detector_tells_circles_from_triangles_and_squares():
+    rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
+    assert shapes.rounds_and_others(rgb, RADIUS) == (32, 27)  # some corners lie on the border
+    without = np.where(circles[..., None] > 0.02, shapes.GROUND, rgb).astype('uint8')
+    assert shapes.rounds_and_others(without, RADIUS)[0] == 0
+    for side in (11, 30):
+        square = np.zeros((40, 40), bool)
+        square[5:5 + side, 5:5 + side] = True
+        # The contour cuts half a pixel off each corner: 0.70 of 11 pixels, 0.66 of 30.
+        assert shapes.filled(square) == pytest.approx(2 / np.pi, abs=0.07)
+    rows, columns = np.mgrid[:41, :41]
+    assert shapes.filled((rows - 20) ** 2 + (columns - 20) ** 2 <= 225) > 0.9
+
+
+def test_a_motif_of_the_embedded_network_is_the_circles():
+    """It fires on most of each circle, and hardly on triangles of the same colour and area."""
+    rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
+    dark = rgb.mean(axis=2) < 128
+    net, _, mean_pixel = models.load('vgg19_quarter', pool='average_exc_pad', deepest='conv3_4')
+    (activations,) = projections.compile_activations(net, ['conv3_4'])(
+        images.prepare(rgb, mean_pixel))
+    heats = motifs.heats(activations[0], motifs.group(activations[0]))
+    hot = np.array([np.array(Image.fromarray(heat.astype('float32')).resize((SIZE, SIZE)))
+                    for heat in heats]) >= THRESHOLD
+    on = hot[:, circles > 0.5].mean(axis=1)
+    elsewhere = hot[:, dark & (circles < 0.01)].mean(axis=1)
+    best = on.argmax()
+    assert on[best] > 0.8 and elsewhere[best] < 0.25
 
 
 @pytest.mark.slow
