@@ -23,6 +23,8 @@ MARGIN = 8      # pixels of mirrored margin, painted and cut off
 CONTENT = ['conv1_2', 'conv2_2', 'conv3_2', 'conv4_2', 'conv1_1=0.1,conv4_2']
 STYLE = ['conv1_1', 'conv1_1,conv2_1', 'conv1_1,conv2_1,conv3_1',
          'conv1_1,conv2_1,conv3_1,conv4_1', 'conv1_1,conv2_1,conv3_1,conv4_1,conv5_1']
+TV_WEIGHT = 3e-3
+NOISE = 16      # grey levels; from 128 what conv4_2 does not see would stay garish to the end
 SCALE = 1e4     # of the loss, which without it is a share of the picture's own activations
 
 # A set of layers, as written; its frames, RGB, and after how many evaluations each was; the losses,
@@ -76,6 +78,11 @@ def parse(arguments):
     add('--seed', type=command_line.seed, default=1, help='of the noise')
     add('--evals', type=command_line.positive_integer, default=200,
         help='evaluations of loss and gradient')
+    add('--noise', type=command_line.factor, default=NOISE,
+        help='largest grey level of the white noise to start from; what layers do not see of it '
+             'stays')
+    add('--tv-weight', type=command_line.weight, default=TV_WEIGHT,
+        help="of the total variation, as a share of the picture's own")
     add('--frames', type=command_line.positive_integer, default=5, help='in each row')
     options = parser.parse_args(arguments)
     if options.lines and options.picture is not None:
@@ -95,7 +102,7 @@ def parse(arguments):
 
 def describe(options, picture):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = 'style style_statistics lines size seed evals'
+    names = 'style style_statistics lines size seed evals noise tv_weight'
     return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
 
 
@@ -113,12 +120,13 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
     content, style = ([], list(layers)) if options.style else (list(layers), [])
     terms = objective.Terms(net, content, style, options.style_statistics)
     wanted = images.prepare(images.extend(picture, MARGIN), mean_pixel)
-    targets = styletransfer.compute_targets(
-        tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape), wanted, None,
-        [Painting(wanted, None, 1.0)])
+    looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
+    targets = styletransfer.compute_targets(looker, tiling, wanted, None,
+                                            [Painting(wanted, None, 1.0)])
+    _, _, variation = looker(wanted, tiling)
+    weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
     loss = styletransfer.compile_loss(terms)
-    aim = styletransfer.objective_of(loss, targets.weighted(weights_of(terms, targets, layers)),
-                                     wanted.shape)
+    aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
     frames, counts = [], frame_counts(options)
 
     with tqdm(total=options.evals, desc=text, disable=options.quiet, unit='eval') as bar:
@@ -131,7 +139,7 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
 
         aim.on_evaluation = keep
         random = np.random.RandomState(options.seed)
-        start = random.uniform(-128, 128, wanted.shape).astype('float32')
+        start = random.uniform(-options.noise, options.noise, wanted.shape).astype('float32')
         list(lbfgs.minimise(aim, start, 1, options.evals))
     frames[len(counts) - 1:] = [picture_of(aim.best_x, wanted.shape, mean_pixel)]
     return Result(text, frames, counts[:len(frames) - 1] + [len(aim.history)],
@@ -140,10 +148,11 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
                   straight_lines.distance(frames[-1]) if options.lines else None)
 
 
-def weights_of(terms, targets, layers):
+def weights_of(terms, targets, layers, tv_weight):
     """Return the weights of the terms: factors of losses that are shares of the picture's own.
 
-    A layer's loss divided by what it were for a picture with no activations at all.
+    A layer's loss divided by what it were for a picture with no activations at all. The total
+    variation counts for little, and is what keeps out noise that the layers do not see.
     """
     weights = []
     for layer in terms.content_layers:
@@ -155,7 +164,7 @@ def weights_of(terms, targets, layers):
             channels = part.shape[1]
             energy += float((part ** 2).sum()) / (4 * channels ** 2 if part.ndim == 3 else channels)
         weights.append(SCALE * layers[layer] / (energy or 1))
-    return np.array([*weights, 0.0])
+    return np.array([*weights, SCALE * tv_weight])
 
 
 def frame_counts(options):

@@ -5,11 +5,13 @@ sections 3 and 4. Pictures are RGB uint8 arrays (rows, columns, 3).
 """
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 WAYS = ('painting', 'luminance', 'matched')
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue; ITU-R BT.601
 # Added to the variances of colours, in squared grey levels: a grey painting has none across grey.
 SMALLEST_VARIANCE = 1.0
+BLUR = 2.0  # pixels, the deviation of a Gaussian
 
 
 def luminance(rgb):
@@ -53,6 +55,10 @@ def _root(covariance):
 
 
 def saturation(rgb):
-    """Return the mean saturation of a picture, 0..1: of HSV, (largest - smallest) / largest."""
-    largest, smallest = rgb.max(axis=2).astype(float), rgb.min(axis=2)
+    """Return the mean saturation of a picture, 0..1: of HSV, (largest - smallest) / largest.
+
+    The picture is blurred by 2 pixels first: grey with colourful noise over it is grey.
+    """
+    blurred = gaussian_filter(rgb.astype('float64'), (BLUR, BLUR, 0))
+    largest, smallest = blurred.max(axis=2), blurred.min(axis=2)
     return float(((largest - smallest) / np.maximum(largest, 1)).mean())

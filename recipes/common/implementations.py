@@ -57,6 +57,10 @@ NEURAL_STYLE = AUTHORS._replace(
 IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'authors': AUTHORS,
                    'neural_style': NEURAL_STYLE}
 
+# With gradients normalised at the start, weights are what they say, whatever the network and size.
+NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
+              'content_per': 'sum', 'style_per': 'paper'}
+
 # The content loss is a sum over channels and positions and the total variation one over pixels.
 # Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
 # positions it has, and the total variation as much as there. The style loss, a mean over channels

@@ -6,7 +6,7 @@ from pathlib import Path
 from models.errors import ArchiveError
 from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs,
                             statistics)
-from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, settings_of
+from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
 
 # Options that may differ where a run goes on.
 RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet', 'watch')
@@ -71,7 +71,8 @@ def add_loss_options(parser):
         help="what of a layer is the style: Gram matrix, the channels' means, means and "
              'deviations, or covariances')
     add('--normalise-gradients', action='store_true',
-        help='divide each weight by the sum of the absolute gradient of its term at the start')
+        help='divide each weight by the sum of the absolute gradient of its term at the start '
+             '(default weights: 20 for each content layer, 100 for each style layer, 10)')
 
 
 def add_style_options(parser):
@@ -152,6 +153,8 @@ def defaults(name):
 def fill_in(options):
     """Give options that are not given the values of the implementation."""
     settings = settings_of(options.impl, options.model)._asdict()
+    if options.normalise_gradients:
+        settings.update(NORMALISED)
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])
     settings.update(content=images.bundled_photo(), style=[images.PAINTING])

@@ -150,7 +150,6 @@ def test_normalised_gradients_weigh_alike_at_the_start(tmp_path, monkeypatch):
           '2', '--tv-weight', '1', '--content-layers', 'conv4_2', '--style-layers',
           'conv1_1,conv2_1')
     (self, targets, start), = easel
-    # The content layer's weight is adapted to its size, as without normalisation.
     expected = styletransfer.weights_of(self.options, self.net, start.shape)
     for index, (name, weight) in enumerate(expected.items()):
         one = np.zeros(len(expected))

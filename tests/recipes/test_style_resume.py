@@ -175,7 +175,7 @@ def kill_at_random(folder, first, rest, kills, chance):
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 done += 1
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=3000)
         if process.returncode == 0:
             return done
         assert process.returncode == -signal.SIGKILL, errors
@@ -193,7 +193,7 @@ def kill_test(tmp_path, kills, rounds_, seed):
 
 
 def test_kill_9_and_resume_end_in_the_same_bytes(tmp_path):
-    assert kill_test(tmp_path, kills=2, rounds_=12, seed=1) >= 1
+    assert kill_test(tmp_path, kills=2, rounds_=6, seed=1) >= 1
 
 
 @pytest.mark.slow

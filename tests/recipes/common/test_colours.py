@@ -50,8 +50,14 @@ def test_the_paintings_luminance_gets_the_photos_mean_and_deviation(photo, paint
 
 
 def test_saturation_is_that_of_hsv():
-    rgb = np.array([[[200, 100, 50], [80, 80, 80], [0, 0, 0], [0, 9, 0]]], 'uint8')
-    assert colours.saturation(rgb) == pytest.approx((0.75 + 0 + 0 + 1) / 4)
+    wide = np.ones((40, 40, 1), 'uint8')
+    assert colours.saturation(wide * np.uint8([200, 100, 50])) == pytest.approx(0.75)
+    assert colours.saturation(wide * np.uint8([80, 80, 80])) == colours.saturation(0 * wide) == 0
+
+
+def test_colourful_noise_over_grey_is_hardly_saturated():
+    noise = np.random.RandomState(0).randint(28, 229, (60, 60, 3)).astype('uint8')
+    assert colours.saturation(noise) < 0.2
 
 
 def test_masks_give_regions_by_colour(tmp_path):

@@ -1,0 +1,74 @@
+"""The memory that a run foretells is what it takes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+
+ROOT = Path(__file__).parent.parent.parent
+PEAK = ('import resource, runpy, sys; sys.argv = sys.argv[1:]\n'
+        'try:\n    runpy.run_path(sys.argv[0], run_name="__main__")\n'
+        'finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)')
+
+
+def measured(python, out, *arguments):
+    """Return (bytes foretold, bytes taken at most, run.json) of a run."""
+    run = python('-c', PEAK, ROOT / 'recipes' / 'styletransfer.py', '--quiet', '--rounds', '1',
+                 '--out', out, *arguments, timeout=6000)
+    assert run.returncode == 0, run.stderr
+    record = json.loads((out / 'run.json').read_text())
+    return record['plan']['bytes'], int(run.stdout), record
+
+
+@pytest.fixture(scope='module')
+def full_vgg19(tmp_path_factory):
+    """Return the file of a VGG-19 of full width with random weights."""
+    path = tmp_path_factory.mktemp('weights') / 'vgg19.npz'
+    net = models.build('vgg19_normalized', 'average_exc_pad', 'conv5_1')
+    np.savez(path, **{parameter.name: parameter.get_value() for layer in net.values()
+                      for parameter in layer.get_params()})
+    return path
+
+
+def test_the_default_run_takes_what_it_foretells(python, tmp_path):
+    foretold, taken, _ = measured(python, tmp_path / 'run', '--evals', '12')
+    assert abs(foretold / taken - 1) < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arguments', [
+    ['--size', '512'], ['--size', '1024'], ['--size', '1024', '--memory', '1300M'],
+    ['--size', '1024', '--optimiser', 'adam']])
+def test_the_embedded_network_takes_what_it_foretells(python, tmp_path, arguments):
+    foretold, taken, _ = measured(python, tmp_path / 'run', '--evals', '12', *arguments)
+    assert abs(foretold / taken - 1) < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arguments', [
+    ['--size', '512'], ['--size', '512', '--memory', '800M']])
+def test_a_full_vgg19_takes_what_it_foretells(python, tmp_path, full_vgg19, arguments):
+    foretold, taken, _ = measured(python, tmp_path / 'run', '--evals', '12', '--model', 'vgg19',
+                                  '--weights', full_vgg19, '--impl', 'recipes', *arguments)
+    assert abs(foretold / taken - 1) < 0.25
+
+
+@pytest.mark.slow
+def test_2048x2048_on_a_full_vgg19_stays_below_6_gigabytes(python, tmp_path, full_vgg19):
+    foretold, taken, record = measured(
+        python, tmp_path / 'run', '--evals', '5', '--model', 'vgg19', '--weights', full_vgg19,
+        '--impl', 'recipes', '--size', '2048', '--style-scale', '0.25', '--memory', '6G')
+    assert taken < 6e9 and abs(foretold / taken - 1) < 0.25
+    assert record['evaluations'] >= 5 and record['plan']['core'] is not None
+
+
+@pytest.mark.slow
+def test_4096x4096_on_the_embedded_network_in_tiles(python, tmp_path):
+    foretold, taken, record = measured(
+        python, tmp_path / 'run', '--evals', '1', '--optimiser', 'adam', '--size', '4096',
+        '--style-scale', '0.125', '--memory', '6G')
+    assert taken < 6e9 and abs(foretold / taken - 1) < 0.25
+    assert record['plan']['core'] is not None
