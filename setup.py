@@ -11,7 +11,7 @@ setup(
     python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
     package_data={'models': ['embedded/*', 'weights/*.txt', 'weights/*.npz', 'runtime/c/*.c'],
-                  'recipes': ['assets/*.jpg']},
+                  'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js']},
     install_requires=[
         'theano-pymc==1.1.2',
         'lasagne==0.1',
@@ -29,7 +29,7 @@ setup(
         'safetensors>=0.4,<1',
     ],
     extras_require={
-        'test': ['pytest>=7,<10', 'ruff>=0.4,<1'],
+        'test': ['pytest>=7,<10', 'ruff>=0.4,<1', 'selenium>=4.11,<5'],
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },

@@ -22,11 +22,13 @@ from tqdm import tqdm
 
 from models.errors import ArchiveError
 from recipes.common import (colours, command_line, figures, images, lbfgs, memory, objective,
-                            rounds, runs, style_options, tiles)
+                            palettes, rounds, runs, style_options, tiles, watching)
 from recipes.common.adam import Adam
 from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
 from recipes.common.style_options import parse
+
+PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
 
 
 def main(arguments=None):
@@ -55,6 +57,10 @@ def paint(options, state=None, elsewhere=False):
     """
     scene = Scene(options)
     net, mean_pixel = load_network(options)
+    if scene.selection is not None:
+        scene.selection.check(net, options.model, options.style_layers)
+        options = copy.copy(options)
+        options.style_layers = scene.selection.layers_kept(options.style_layers)
     plan = make_plan(options, net, scene)
     parameters = describe(options, scene, plan)
     run = open_run(options, parameters, state, elsewhere)
@@ -73,13 +79,43 @@ def paint(options, state=None, elsewhere=False):
             earlier = earlier[:state.began]
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
                                  options.save_every, number, earlier)
+        if options.watch:
+            journal.watch = watching.Watch(run, easel.terms.names, options.rounds * options.phases,
+                                           options.evals)
+            tell(options, f'look on at {run.folder / "watch.html"}')
         for phase in range(first, options.phases):
             try:
                 paint_phase(easel, phase, journal, state if phase == first else None)
             finally:
                 journal.keep_best()
         journal.save_figures()
+        journal.show(ended=True)
+        if scene.degrades:
+            save_style_figure(run, options, scene)
     return run.folder
+
+
+def save_style_figure(run, options, scene):
+    """Save style.png, painting and result before and after, and colours.csv with their measures.
+    """
+    result = images.read(run.folder / 'result.png')
+    pictures, titles, rows = [], [], []
+    for index, rgb in enumerate(scene.paintings):
+        name = f'painting {index + 1}' if len(scene.paintings) > 1 else 'painting'
+        degraded = scene.degraded(index, options.phases - 1)
+        pictures += [images.resize_to(rgb, *degraded.shape[:2]), degraded]
+        titles += [name, f'{name}, as its style is taken']
+        palette = palettes.palette_of(rgb, PALETTE, options.seed) \
+            if scene.palettes[index] is None else scene.palettes[index]
+        kept, there = palettes.peaks_kept(degraded, result)
+        rows.append([name, len(np.unique(degraded.reshape(-1, 3), axis=0)), len(palette),
+                     palettes.share_near(degraded, palette), palettes.share_near(result, palette),
+                     palettes.entropy(degraded), palettes.entropy(result), there, kept])
+    run.save_table('colours.csv', ['painting', 'colours', 'palette', 'near_palette',
+                                   'result_near_palette', 'entropy', 'result_entropy', 'peaks',
+                                   'peaks_in_result'], rows)
+    with run.writing('style.png') as path:
+        figures.save_distributions(path, [*pictures, result], [*titles, 'result'])
 
 
 def tell(options, words):
@@ -118,7 +154,8 @@ def make_plan(options, net, scene):
 def describe(options, scene, plan):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
     names = ('impl size crop margin seed phases evals content_weight style_weight tv_weight '
-             'content_layers style_layers style_statistics style_scale style_blend colours '
+             'content_layers style_layers style_statistics style_scale style_blend '
+             'style_palette style_bits colours '
              'optimiser bounds normalise_gradients')
     init = options.init
     return {**command_line.described(options, names),
@@ -128,7 +165,10 @@ def describe(options, scene, plan):
             'painting_tiles': plan.painting_core,
             'photo_pixels': runs.pixel_hash(scene.photo),
             'painting_pixels': [runs.pixel_hash(rgb) for rgb in scene.paintings],
-            'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()]}
+            'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()],
+            'dropped': scene.selection and scene.selection.dropped,
+            'kept_pixels': [None if kept is None else runs.pixel_hash(kept)
+                            for kept in scene.kept]}
 
 
 def open_run(options, parameters, state, elsewhere):
@@ -218,7 +258,8 @@ class Easel:
         self.mean_pixel, self.told = mean_pixel, False
         self.terms = objective.Terms(net, options.content_layers, options.style_layers,
                                      options.style_statistics, options.variation,
-                                     scene.colours_of_regions is not None)
+                                     scene.guided, scene.selection
+                                     and scene.selection.channels_kept(options.style_layers))
         self.looker = tiles.Looker(self.terms)
         self.loss = (compile_loss(self.terms) if plan.core is None
                      else tiles.TiledLoss(self.terms, self.looker))
@@ -333,6 +374,7 @@ def minimise(options, optimiser, start, journal, left):
             bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
             bar.update()
             journal.keep_frame(x)
+            journal.show()
 
         def describe_round():
             last = options.rounds * options.phases
@@ -359,22 +401,16 @@ def tell_time(easel, phase, journal, seconds):
               for shape in shapes[phase + 1:]]
     left = options.rounds * (phase + 1) - max(0, journal.number) + options.rounds * sum(pixels)
     total = seconds * options.evals * left
+    journal.predict(total)
     journal.run.save_record(seconds_predicted=round(total, 1),
                             seconds_an_evaluation=round(seconds, 3))
-    tell(options, f'about {duration(total)}: {seconds:.2g} s for loss and gradient')
+    tell(options, f'about {watching.words(total)}: {seconds:.2g} s for loss and gradient')
 
 
 def objective_of(loss, targets, shape):
     """Return the `lbfgs.Objective` of a picture with these targets."""
     arrays = targets.arrays()
     return lbfgs.Objective(lambda image: loss(image, *arrays), shape)
-
-
-def duration(seconds):
-    """Return a time in words."""
-    if seconds < 90:
-        return f'{seconds:.0f} seconds'
-    return f'{seconds / 60:.0f} minutes' if seconds < 5400 else f'{seconds / 3600:.1f} hours'
 
 
 def paint_grid(options):

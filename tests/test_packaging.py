@@ -33,7 +33,9 @@ def test_every_module_and_file_is_built(tmp_path):
             if path.parent.name != 'assets':
                 assert path.relative_to(ROOT) in built
     for name in ('models/embedded/vgg19_quarter.npz', 'models/weights/imagenet_classes.txt',
-                 'models/runtime/c/winograd.c', 'recipes/assets/windy_night.jpg'):
+                 'models/runtime/c/winograd.c', 'recipes/assets/windy_night.jpg',
+                 'recipes/assets/feature_atlas.html', 'recipes/assets/feature_atlas.css',
+                 'recipes/assets/feature_atlas.js', 'recipes/assets/watch.html'):
         assert Path(name) in built
 
 

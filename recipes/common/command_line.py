@@ -8,7 +8,7 @@ import models
 from models.errors import ArchiveError, Incomplete
 from models.vgg import POOLINGS
 from models.weights import files
-from recipes.common import images
+from recipes.common import images, palettes
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -137,6 +137,17 @@ def pixels(text):
     """Return a picture's shorter side in pixels, for argparse."""
     return _number(text, int, lambda value: value >= images.SMALLEST,
                    f'a whole number from {images.SMALLEST} up (pixels)')
+
+
+def palette_size(text):
+    """Return a number of colours, for argparse."""
+    return _number(text, int, lambda value: 2 <= value <= palettes.MOST,
+                   f'a whole number from 2 to {palettes.MOST} (colours)')
+
+
+def bits(text):
+    """Return a number of bits for each of red, green and blue, for argparse."""
+    return _number(text, int, lambda value: 1 <= value <= 8, 'a whole number from 1 to 8 (bits)')
 
 
 def unit(text):

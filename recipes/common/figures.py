@@ -1,10 +1,13 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
+import re
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from recipes.common import images
+from recipes.common import images, palettes
 
 
 def save_grid(path, pictures, titles, columns=3, width=9.0):
@@ -30,6 +33,47 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
         axis.imshow(picture, interpolation='lanczos')
         axis.set_title(title, fontsize=9)
     figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
+
+
+def save_distributions(path, pictures, titles, width=3.2):
+    """Save pictures with the distribution of their colours over a* and b* below each.
+
+    Args:
+        path: of the PNG.
+        pictures: RGB uint8 arrays (rows, columns, 3).
+        titles: one a picture.
+        width: of each, in inches.
+    """
+    figure = Figure(figsize=(width * len(pictures), 2 * width), layout='constrained')
+    FigureCanvasAgg(figure)
+    tops, bottoms = figure.subplots(2, len(pictures), squeeze=False)
+    reach = palettes.REACH
+    for top, bottom, picture, title in zip(tops, bottoms, pictures, titles):
+        top.axis('off')
+        top.imshow(picture, interpolation='lanczos')
+        top.set_title(title, fontsize=9)
+        shares = palettes.distribution(picture)
+        drawn = bottom.imshow(shares, origin='lower', extent=(-reach, reach, -reach, reach),
+                              norm=LogNorm(1e-4, 0.3), cmap='magma_r')
+        bottom.set(xlabel='b*, blue to yellow', ylabel='a*, green to red',
+                   title=f'{palettes.entropy(picture):.2f} bits')
+    figure.colorbar(drawn, ax=list(bottoms), label='share of the pixels')
+    figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
+
+
+def fill_page(run, name, template, parts):
+    """Save a page that needs nothing besides itself.
+
+    Args:
+        run: its folder.
+        name: of the page in it.
+        template: path of the page with {{places}} for its parts.
+        parts: name of a place to its text.
+    """
+    page = re.sub(r'{{(\w+)}}', lambda match: parts[match.group(1)],
+                  template.read_text(encoding='utf-8'))
+    with run.writing(name) as path:
+        path.write_text(page, encoding='utf-8')
 
 
 def mosaic(pictures, columns, gap=2):

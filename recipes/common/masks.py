@@ -1,12 +1,15 @@
-"""Masks: pictures whose colours name regions, the same colour in photo and paintings."""
+"""Masks: pictures whose colours name regions, the same colour in photo and paintings; and pictures
+that say which part of a painting is its style, white, and which is not, black."""
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from models.errors import ArchiveError
 from recipes.common import images
 
 MOST = 8  # regions; each is a Gram matrix more in every layer
+SOFTNESS = 1 / 50  # of the shorter side: how far what is painted over is smoothed
 
 
 def read(path):
@@ -53,3 +56,48 @@ def resize_to(mask, rows, columns):
 def regions(mask, colours):
     """Return which pixels have which colour: float32 (colours, rows, columns) of 0 and 1."""
     return np.array([(mask == colour).all(axis=2) for colour in colours], 'float32')
+
+
+def read_kept(path):
+    """Return how much each pixel of a painting counts, float32 (rows, columns), 0..1.
+
+    Args:
+        path: of a picture: white counts, black does not, grey in part.
+
+    Raises:
+        ArchiveError: it is no picture, or nothing counts.
+    """
+    kept = images.read(path).mean(axis=2, dtype='float32') / 255
+    if kept.max() < 0.5:
+        raise ArchiveError(f'the mask {path} leaves nothing of the painting: white counts, black '
+                           'is left out')
+    return kept
+
+
+def fitted(kept, rows, columns):
+    """Return how much each pixel counts, at another size."""
+    return np.array(Image.fromarray(kept, 'F').resize((columns, rows), Image.BILINEAR))
+
+
+def paint_over(rgb, kept):
+    """Return a picture in which what does not count is painted over with the colours around.
+
+    What is left out of the statistics is seen by units around it all the same: those of conv5_1
+    see 156 pixels of a VGG-19's input. So it goes out of the picture too.
+
+    Args:
+        rgb: the picture.
+        kept: float (rows, columns), 0..1; below one half is painted over.
+    """
+    away = kept < 0.5
+    if not away.any() or away.all():
+        return rgb
+    places = distance_transform_edt(away, return_distances=False, return_indices=True)
+    filled = rgb[tuple(places)].astype('float32')
+    softness = SOFTNESS * min(rgb.shape[:2])
+    # Smoothed over what is painted over only, or its surroundings would bleed into it twice.
+    weight = gaussian_filter(away.astype('float32'), softness)
+    smooth = [gaussian_filter(filled[..., band] * away, softness) / np.maximum(weight, 1e-6)
+              for band in range(3)]
+    return np.where(away[..., None], np.rint(np.clip(np.stack(smooth, 2), 0, 255)),
+                    rgb).astype('uint8')

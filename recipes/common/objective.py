@@ -56,6 +56,8 @@ class Terms:
         kind: of the style's statistics, one of `statistics.KINDS`.
         variation: one of `losses.VARIATIONS`.
         guided: whether the style has regions.
+        channels: style layer to an array of the channels that are in its loss; one that is not
+            named has all.
 
     Attributes:
         names: of the terms, in order.
@@ -65,8 +67,9 @@ class Terms:
     """
 
     def __init__(self, net, content_layers, style_layers, kind='gram', variation='recipes',
-                 guided=False):
+                 guided=False, channels=None):
         self.net, self.kind, self.guided = net, kind, guided
+        self.channels = dict(channels or {})
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
         self.variation = losses.VARIATIONS[variation]
         self.names = [*(f'content {layer}' for layer in self.content_layers),
@@ -109,8 +112,17 @@ class Terms:
 
     def style_sums(self, features):
         """Return the sums over positions that the style's statistics are made of, by layer."""
-        return {layer: statistics.sums(features[layer], self.kind, self.guides.get(layer))
+        return {layer: statistics.sums(self.chosen(features, layer), self.kind,
+                                       self.guides.get(layer))
                 for layer in self.style_layers}
+
+    def chosen(self, features, layer):
+        """Return the activations of those channels of a layer that are in its style loss."""
+        channels = self.channels.get(layer)
+        if channels is None:
+            return features[layer]
+        # Theano takes, and puts back, along the first axis only in compiled code.
+        return features[layer].dimshuffle(1, 0, 2, 3)[channels].dimshuffle(1, 0, 2, 3)
 
     def of_sums(self, content, style, variation, aims):
         """Return the weighted terms of the loss, a vector.

@@ -5,6 +5,7 @@ name when it is whole, after the round's picture has; so a process may be killed
 """
 
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -149,13 +150,16 @@ class Journal:
         every: evaluations from frame to frame, or None.
         number: of the last round that was kept; 0 is the start, -1 before it.
         earlier: terms of the evaluations of the phases before.
+
+    Attributes:
+        watch: `watching.Watch`, or None.
     """
 
     def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=()):
         self.run, self.parameters, self.names = run, parameters, names
         self.counted, self.every = counted, every
         self.number, self.earlier = number, list(earlier)
-        self.objective = None
+        self.objective, self.watch, self.ends = None, None, None
 
     def begin_phase(self, phase, objective, picture_of, seed):
         """Take what a phase paints with.
@@ -191,6 +195,19 @@ class Journal:
         State(self.number, self.phase, np.reshape(x, aim.shape), aim.best_x, aim.best_loss, history,
               len(self.earlier), weights, optimiser, self.seed).save(self.run)
         self.run.save_record()
+        self.show(at_once=True)
+
+    def predict(self, seconds):
+        """Take how long the run will take from now on."""
+        self.ends = time.monotonic() + seconds
+
+    def show(self, ended=False, at_once=False):
+        """Show on the page how the run goes, where there is one."""
+        if self.watch is None:
+            return
+        left = None if self.ends is None else max(0.0, self.ends - time.monotonic())
+        history = [*self.earlier, *self.objective.history]
+        self.watch.show(history, list(range(self.number + 1)), left, ended, at_once)
 
     def keep_frame(self, x):
         """Keep a frame of the process, where it is time for one."""

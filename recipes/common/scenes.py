@@ -2,7 +2,10 @@
 
 from collections import namedtuple
 
-from recipes.common import colours, images, masks
+import numpy as np
+
+from models.errors import ArchiveError
+from recipes.common import colours, images, masks, palettes, runs, selections
 
 # (1, 3, rows, columns), BGR minus mean; (regions, rows, columns) or None; share in the style.
 Painting = namedtuple('Painting', 'image regions share')
@@ -18,6 +21,9 @@ class Scene:
         photo, paintings: of the files' own sizes, whole or cropped.
         photo_mask, painting_masks: the same of masks; None without.
         colours_of_regions: (red, green, blue) of each, or None without masks.
+        kept: how much each pixel of the paintings counts, float32 (rows, columns) or None.
+        selection: `selections.Selection` of what to keep of the style, or None.
+        palettes: (colours, 3) of each painting, or None where it keeps its own.
 
     Raises:
         ArchiveError: a picture or mask cannot be used.
@@ -40,6 +46,66 @@ class Scene:
                                                      for path in options.masks)
             masks.check(self.photo_mask, self.painting_masks)
             self.colours_of_regions = masks.colours_of(self.photo_mask)
+        self.selection = selections.read(options.features) if options.features else None
+        self.kept = [_both(*pair) for pair in zip(self._read_kept(), self._selected())]
+        self.palettes = [self._palette(rgb) for rgb in self.paintings]
+        self._check_regions()
+
+    @property
+    def guided(self):
+        """Whether positions of photo or paintings count differently."""
+        return self.colours_of_regions is not None or any(kept is not None for kept in self.kept)
+
+    @property
+    def degrades(self):
+        """Whether the style is taken from less than the paintings are."""
+        options = self.options
+        return bool(options.style_palette or options.style_bits
+                    or any(kept is not None for kept in self.kept))
+
+    def _read_kept(self):
+        """Return how much each pixel of each painting counts."""
+        paths = self.options.style_mask or [None] * len(self.paintings)
+        return [None if path is None else self._read(path, masks.read_kept) for path in paths]
+
+    def _selected(self):
+        """Return how much each pixel of each painting counts by the selection, where it says so.
+
+        Raises:
+            ArchiveError: it was made on none of the paintings.
+        """
+        if self.selection is None:
+            return [None] * len(self.paintings)
+        found, known = [], False
+        for path in self.options.style:
+            rgb = images.read(path)
+            own = runs.pixel_hash(rgb) == self.selection.pixels
+            kept = self.selection.kept(rgb) if own else None
+            known |= own
+            found.append(images.crop_square(kept) if self.options.crop and kept is not None
+                         else kept)
+        if not known:
+            raise ArchiveError(f'{self.options.features} was made on another picture than '
+                               f'{", ".join(map(str, self.options.style))}; make an atlas of that')
+        return found
+
+    def _palette(self, rgb):
+        """Return the colours that a painting is reduced to, or None."""
+        options = self.options
+        if options.style_palette is None:
+            return None
+        palette = palettes.palette_of(rgb, options.style_palette, options.seed)
+        return palette if options.style_bits is None else palettes.with_bits(palette,
+                                                                             options.style_bits)
+
+    def _check_regions(self):
+        """Stop where nothing that counts is left of a region in any painting."""
+        masses = [painting.regions.sum(axis=(1, 2))
+                  for painting in self.paintings_at(0, lambda rgb: rgb)
+                  if painting.regions is not None]
+        if masses and np.min(np.sum(masses, axis=0)) < 1:
+            raise ArchiveError('what is masked out leaves nothing of the painting in some region; '
+                               'keep more of it')
 
     def _read(self, path, reader=images.read):
         rgb = reader(path)
@@ -82,18 +148,39 @@ class Scene:
         mask = self.photo_mask
         if mask is not None:
             mask = images.extend(masks.resize_to(mask, *rgb.shape[:2]), margin)
-        return prepare(images.extend(rgb, margin)), self._regions(mask)
+        picture = images.extend(rgb, margin)
+        regions = self._regions(mask)
+        if self.guided and regions is None:
+            regions = np.ones((1, *picture.shape[:2]), 'float32')
+        return prepare(picture), regions
 
     def paintings_at(self, phase, prepare):
         """Return a list of `Painting` in a phase; prepare as of `target_at`."""
-        found = []
-        for rgb, mask, share in zip(self.paintings, self.painting_masks,
-                                    self.options.style_blend):
-            size = images.fitted(rgb.shape, self.painting_size(phase))
-            mask = None if mask is None else masks.resize_to(mask, *size)
-            found.append(Painting(prepare(images.resize_to(rgb, *size)), self._regions(mask),
-                                  share))
-        return found
+        return [Painting(prepare(self.degraded(index, phase)), self._painting_regions(index, phase),
+                         self.options.style_blend[index])
+                for index in range(len(self.paintings))]
+
+    def degraded(self, index, phase):
+        """Return a painting in a phase as its statistics are taken, RGB: what does not count
+        painted over, in the colours and bits that are left to it."""
+        options, rgb, kept = self.options, self.paintings[index], self.kept[index]
+        size = images.fitted(rgb.shape, self.painting_size(phase))
+        rgb = images.resize_to(rgb, *size)
+        if kept is not None:
+            rgb = masks.paint_over(rgb, masks.fitted(kept, *size))
+        if self.palettes[index] is not None:  # now: resizing mixes colours
+            return palettes.with_palette(rgb, self.palettes[index])
+        return rgb if options.style_bits is None else palettes.with_bits(rgb, options.style_bits)
+
+    def _painting_regions(self, index, phase):
+        """Return how much each pixel of a painting counts in each region, or None."""
+        if not self.guided:
+            return None
+        mask, kept = self.painting_masks[index], self.kept[index]
+        size = images.fitted(self.paintings[index].shape, self.painting_size(phase))
+        regions = np.ones((1, *size), 'float32') if mask is None else self._regions(
+            masks.resize_to(mask, *size))
+        return regions if kept is None else regions * masks.fitted(kept, *size)
 
     def in_grey(self, rgb):
         """Return a picture as it is painted: its luminance, where only that is."""
@@ -107,3 +194,10 @@ class Scene:
 
     def _regions(self, mask):
         return None if mask is None else masks.regions(mask, self.colours_of_regions)
+
+
+def _both(kept, other):
+    """Return how much pixels count that may be left out by either; None is everything."""
+    if kept is None or other is None:
+        return other if kept is None else kept
+    return kept * masks.fitted(other, *kept.shape)

@@ -9,7 +9,7 @@ from recipes.common import (colours, command_line, images, lbfgs, memory, rounds
 from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
 
 # Options that may differ where a run goes on.
-RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet')
+RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet', 'watch')
 
 # Options that --grid varies, and how to read their values.
 GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
@@ -88,6 +88,16 @@ def add_style_options(parser):
     add('--masks', nargs='+', metavar='MASK',
         help='a mask of the photo, then one of each painting: pictures of a few colours, and what '
              'has the same colour belongs together')
+    add('--style-palette', type=command_line.palette_size, metavar='N',
+        help='reduce the painting to N colours, by k-means in L*a*b*, before its style is taken')
+    add('--style-bits', type=command_line.bits, metavar='N',
+        help='leave N bits to each of red, green and blue of the painting, or of its palette')
+    add('--style-mask', nargs='+', metavar='MASK',
+        help='of each painting a picture that is white where the style is taken from and black '
+             'where it is not; what is black is painted over too')
+    add('--features', metavar='SELECTION',
+        help='keep of the style what was ticked on the page of feature_atlas.py: its '
+             'selection.json')
 
 
 def add_optimiser_options(parser):
@@ -113,6 +123,9 @@ def add_process_options(parser):
     add = parser.add_argument
     add('--save-every', type=command_line.positive_integer, metavar='N',
         help='save a frame every N evaluations, and the process as GIF, and as MP4 where ffmpeg is')
+    add('--watch', action='store_true',
+        help='keep a page watch.html in the folder of the run: pictures of the rounds, losses and '
+             'the time left; it refreshes itself')
     add('--resume', metavar='RUN', help='go on with the run in this folder from its last round')
     add('--from', dest='round', type=command_line.whole_number, metavar='ROUND',
         help='go on from an earlier round, in a new folder')
@@ -162,6 +175,9 @@ def check(parser, options):
     if options.masks and len(options.masks) != 1 + len(options.style):
         parser.error(f'argument --masks: {len(options.masks)} masks; give one of the photo and '
                      f'one of each painting, {1 + len(options.style)} in all')
+    if options.style_mask and len(options.style_mask) != len(options.style):
+        parser.error(f'argument --style-mask: {len(options.style_mask)} masks for '
+                     f'{len(options.style)} paintings; give one for each')
     smallest = options.size / 2 ** (options.phases - 1)
     if smallest < images.SMALLEST:
         parser.error(f'argument --phases: the first of {options.phases} would have '
@@ -191,11 +207,11 @@ def axis_of(parser, name, *values):
 def remembered(options):
     """Return the options that a run goes on with, for run.json; paths from anywhere."""
     kept = {name: value for name, value in vars(options).items()
-            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid')}
-    for name in ('content', 'weights', 'init'):
+            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid', 'watch')}
+    for name in ('content', 'weights', 'init', 'features'):
         if kept[name] not in (None, 'noise', 'content'):
             kept[name] = str(Path(kept[name]).resolve())
-    for name in ('style', 'masks'):
+    for name in ('style', 'masks', 'style_mask'):
         kept[name] = kept[name] and [str(Path(path).resolve()) for path in kept[name]]
     return kept
 
@@ -211,7 +227,7 @@ def resumed(options):
         raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
     known = Namespace(**record['options'])
     known.grid = []
-    for name in ('resume', 'round', 'out', 'force', 'quiet'):
+    for name in ('resume', 'round', 'out', 'force', 'quiet', 'watch'):
         setattr(known, name, getattr(options, name))
     if options.rounds is not None:
         known.rounds = options.rounds

@@ -1,0 +1,107 @@
+"""Channels of a layer grouped into motifs: those that fire at the same things in a picture."""
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.ndimage import gaussian_filter, label
+from scipy.spatial.distance import pdist
+from skimage.transform import resize
+
+GRID = 48            # positions along the longer side of a heat map, at most
+BLUR = 0.03          # of the shorter side: what fires within it fires at the same thing
+WHITE = 99.5         # percentile of a channel's activations at which it fires fully
+SILENT = 1e-6        # of the layer's largest activation: a channel below never fires
+
+
+def silent(activation):
+    """Return which channels never fire, boolean (channels,).
+
+    Args:
+        activation: (channels, rows, columns), from 0 up.
+    """
+    return activation.max(axis=(1, 2)) <= SILENT * max(activation.max(), 1e-12)
+
+
+def normalised(activation):
+    """Return activations (channels, rows, columns) from 0 to 1, each channel by its own white."""
+    white = np.percentile(activation, WHITE, axis=(1, 2))
+    white = np.where(white > 0, white, activation.max(axis=(1, 2)))
+    white = np.where(white > 0, white, 1)
+    return np.clip(activation / white[:, None, None], 0, 1)
+
+
+def smoothed(maps):
+    """Return maps (channels, rows, columns), blurred by what is seen as one thing."""
+    return gaussian_filter(maps, (0, *[BLUR * min(maps.shape[1:])] * 2))
+
+
+def group(activation, count=None):
+    """Return the motif of each channel, int (channels,): 0 up, strongest first, -1 where silent.
+
+    Average linkage by the correlation of blurred maps.
+
+    Args:
+        activation: (channels, rows, columns), from 0 up.
+        count: of motifs at most; None takes the root of the number of channels that fire.
+    """
+    alive = np.flatnonzero(~silent(activation))
+    motifs = np.full(len(activation), -1)
+    if len(alive) == 0:
+        return motifs
+    maps = smoothed(normalised(activation[alive].astype('float64')))
+    found = np.ones(len(alive), int)
+    if len(alive) > 1:
+        with np.errstate(invalid='ignore'):  # a channel that fires everywhere alike has none
+            distances = pdist(maps.reshape(len(alive), -1), 'correlation')
+        distances = np.clip(np.nan_to_num(distances, nan=1.0), 0, 2)
+        found = fcluster(linkage(distances, 'average'), count or round(len(alive) ** 0.5),
+                         'maxclust')
+    strength = {number: activation[alive[found == number]].sum() for number in np.unique(found)}
+    order = sorted(strength, key=lambda number: (-strength[number], number))
+    motifs[alive] = [order.index(number) for number in found]
+    return motifs
+
+
+def heats(activation, motifs):
+    """Return where each motif fires, float64 (motifs, rows, columns), 0..1.
+
+    A motif's map is the mean of its channels', blurred; its median over the picture is 0, as every
+    channel fires a little nearly everywhere, and its largest is 1.
+
+    Args:
+        activation: (channels, rows, columns).
+        motifs: of each channel, as `group` gives them.
+    """
+    maps = smoothed(normalised(activation.astype('float64')))
+    found = [maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)]
+    found = np.reshape(found, (-1, *maps.shape[1:]))
+    found = np.maximum(found - np.median(found, axis=(1, 2), keepdims=True), 0)
+    return found / np.maximum(found.max(axis=(1, 2), keepdims=True), 1e-12)
+
+
+def on_grid(maps, shape):
+    """Return maps (n, rows, columns) of 0..1 as uint8, no finer than a grid of GRID.
+
+    Args:
+        maps: of a layer.
+        shape: (rows, columns) of the picture, whose aspect the grid has.
+    """
+    factor = min(1.0, GRID / max(shape[:2]))
+    size = [max(1, round(length * factor)) for length in shape[:2]]
+    size = [min(length, own) if own > 1 else length for length, own in zip(size, maps.shape[1:])]
+    found = resize(maps, (len(maps), *size), order=1, anti_aliasing=True) if \
+        tuple(size) != maps.shape[1:] else maps
+    return np.rint(np.clip(found, 0, 1) * 255).astype('uint8')
+
+
+def extent(map_, pixels):
+    """Return how large the places are at which a channel fires, in pixels across.
+
+    Args:
+        map_: (rows, columns) of 0..1.
+        pixels: of the picture for each position.
+    """
+    parts, count = label(map_ >= 0.5)
+    if count == 0:
+        return 0.0
+    areas = np.bincount(parts.ravel())[1:]
+    return float(np.sqrt((areas ** 2).sum() / areas.sum()) * pixels)

@@ -1,0 +1,120 @@
+"""Fewer colours in a painting, before its statistics are taken, and how colours are distributed.
+
+The article: what a style transfer makes of a painting of many colours is a smear of all of them;
+reduced to a few before, the peaks of its distribution survive. Colours are compared in CIE L*a*b*,
+where a distance of 2.3 is just noticeable. Pictures are RGB uint8 arrays (rows, columns, 3).
+"""
+
+import numpy as np
+from scipy.cluster.vq import kmeans
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+from skimage.color import lab2rgb, rgb2lab
+from skimage.feature import peak_local_max
+
+SAMPLE = 20000   # pixels that k-means looks at
+STARTS = 5       # of k-means, of which the best is taken
+MOST = 256       # colours; more than that is no reduction that anybody sees
+NEAR = 10.0      # in L*a*b*: the same colour, at another lightness of the same paint
+BIN = 4.0        # width of a bin of a*b*, in which distributions are drawn and peaks found
+REACH = 100.0    # of a* and b*, to both sides
+PEAK_SHARE = 2e-3  # of all pixels, in one bin after smoothing: less is no peak
+GREY = 12.0      # chroma in L*a*b* below which a colour is grey
+# Where the hues of L*a*b* end, in degrees from a*.
+HUES = ((20, 'pink'), (50, 'red'), (78, 'orange'), (110, 'yellow'), (175, 'green'), (235, 'cyan'),
+        (305, 'blue'), (345, 'purple'), (361, 'pink'))
+PEAK_DISTANCE = 2  # bins: nearer peaks are one, and a peak that moved no further has survived
+
+
+def palette_of(rgb, count, seed=0):
+    """Return the colours that stand best for a picture's: k-means in L*a*b*.
+
+    Args:
+        rgb: the picture.
+        count: of colours, at most.
+        seed: of the pixels that are looked at and of k-means.
+
+    Returns:
+        uint8 array (colours, 3); the picture's own colours where it has no more than `count`.
+    """
+    pixels = rgb.reshape(-1, 3)
+    distinct = np.unique(pixels, axis=0)
+    if len(distinct) <= count:
+        return distinct
+    random = np.random.RandomState(seed)
+    sample = pixels[random.permutation(len(pixels))[:SAMPLE]]
+    centres, _ = kmeans(to_lab(sample), count, iter=STARTS, seed=random)
+    return np.rint(lab2rgb(centres[None])[0].clip(0, 1) * 255).astype('uint8')
+
+
+def to_lab(colours):
+    """Return RGB uint8 colours (..., 3) in L*a*b*, float64."""
+    return rgb2lab(np.asarray(colours).reshape(1, -1, 3) / 255.0)[0].reshape(np.shape(colours))
+
+
+def with_palette(rgb, palette):
+    """Return the picture with each pixel in the nearest colour of a palette (colours, 3)."""
+    _, nearest = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
+    return palette[nearest].reshape(rgb.shape)
+
+
+def with_bits(colours, bits):
+    """Return RGB uint8 colours (..., 3) with so many bits for each of red, green and blue.
+
+    Levels are evenly spaced; black and white stay what they are.
+    """
+    largest = 2 ** bits - 1
+    return np.rint(np.rint(colours / 255.0 * largest) / largest * 255).astype('uint8')
+
+
+def share_near(rgb, palette):
+    """Return which share of the pixels has nearly a colour of the palette, 0..1."""
+    distances, _ = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
+    return float((distances <= NEAR).mean())
+
+
+def distribution(rgb):
+    """Return the shares of pixels over a* (rows) and b* (columns), in bins of BIN; sum 1."""
+    lab = to_lab(rgb).reshape(-1, 3)
+    edges = np.arange(-REACH, REACH + BIN, BIN)
+    counts, _, _ = np.histogram2d(lab[:, 1], lab[:, 2], (edges, edges))
+    return counts / len(lab)
+
+
+def entropy(rgb):
+    """Return how widely the colours of a picture are spread over a* and b*, in bits."""
+    shares = distribution(rgb)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def peaks(rgb):
+    """Return the bins (a*, b*) of the peaks of a picture's distribution, highest first."""
+    smooth = gaussian_filter(distribution(rgb), 0.7)
+    return peak_local_max(smooth, min_distance=PEAK_DISTANCE, threshold_abs=PEAK_SHARE,
+                          exclude_border=False)
+
+
+def peaks_kept(painting, result):
+    """Return (kept, all): how many peaks of a painting's distribution are peaks of a result's."""
+    there, found = peaks(painting), peaks(result)
+    if not len(there) or not len(found):
+        return 0, len(there)
+    distances, _ = cKDTree(found).query(there)
+    return int((distances <= PEAK_DISTANCE).sum()), len(there)
+
+
+def look_of(lab):
+    """Return (name, '#rrggbb') of a colour.
+
+    Args:
+        lab: L*a*b*, (3,).
+    """
+    rgb = np.rint(lab2rgb(np.reshape(lab, (1, 1, 3)))[0, 0].clip(0, 1) * 255).astype(int)
+    lightness, chroma = lab[0], np.hypot(lab[1], lab[2])
+    if chroma < GREY:
+        name = 'black' if lightness < 25 else 'white' if lightness > 80 else 'grey'
+    else:
+        hue = np.degrees(np.arctan2(lab[2], lab[1])) % 360
+        name = next(name for end, name in HUES if hue < end)
+    return name, '#{:02x}{:02x}{:02x}'.format(*rgb)

@@ -1,0 +1,285 @@
+"""Show every feature of a style picture on one page, to tick what of it a style transfer keeps.
+
+    python recipes/feature_atlas.py painting.jpg
+
+The article, at its end: the loss is not what we want; one would visualise every feature of the
+style picture, mark the wanted ones, and put only those into the loss. This makes atlas.html, a page
+that needs no network and no server: of each channel of the style layers the strongest patches and
+what in them excites it (guided backprop), channels that fire at the same things together in motifs.
+Its selection.json goes into `styletransfer.py --features selection.json`.
+Without arguments it takes the bundled painting and the embedded network.
+"""
+
+import base64
+import io
+import json
+from collections import namedtuple
+
+import models
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from models.errors import ArchiveError
+from recipes.common import (command_line, figures, images, maps, motifs, palettes, projections,
+                            receptive_fields, runs, selections)
+from recipes.common.implementations import settings_of
+
+SIZE = 256         # of styletransfer.py's paintings
+TILE = 64          # pixels of a patch on the page
+NARROWEST = 16     # pixels of the picture in a patch, however little a unit sees of them
+SHOWN = 640        # pixels of the picture's longer side on the page
+FAINT = 0.1        # of a channel's largest activation: weaker patches are not shown
+PIXELS_AT_ONCE = 16 * 224 * 224  # in one batch of projections
+PAGE = images.ASSETS / 'feature_atlas.html'
+
+# A patch of a channel: which, its rank from 0, its (row, column) in the map, and the rows and
+# columns of the picture (first, end, first, end) that are enough to compute its projection.
+Patch = namedtuple('Patch', 'channel rank place window')
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    original = images.read(options.picture)
+    rgb = images.resize(original, options.size)
+    net, mean_pixel = load_network(options)
+    run = runs.Run('feature_atlas', options.out, options.force)
+    parameters = {**command_line.described(options, 'layers size patches motifs'),
+                  'picture_pixels': runs.pixel_hash(original)}
+    run.save_record(parameters=parameters, picture=str(options.picture))
+    atlas = {'format': selections.FORMAT, 'version': selections.VERSION, 'model': options.model,
+             'picture': describe_picture(options, original), 'layers': [], 'motifs': [],
+             'channels': []}
+    with run.recorded():
+        image = images.prepare(rgb, mean_pixel)
+        activations = projections.compile_activations(net, options.layers)(image)
+        try:
+            for layer, activation in zip(options.layers, activations):
+                projections.no_empty_map(activation, layer)
+                add_layer(atlas, net, layer, activation[0], image, rgb, options)
+        finally:
+            if atlas['channels']:
+                save_page(run, atlas)
+    if not options.quiet:
+        print(run.folder / 'atlas.html')
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add = parser.add_argument
+    add('picture', nargs='?', metavar='STYLE_PICTURE', default=images.PAINTING,
+        help="the painting (default: one by the project's own code)")
+    parser.add_run_options()
+    parser.add_network_options(pool='average_exc_pad')
+    add('--layers', type=command_line.layer_weights, metavar='LAYER,...',
+        help='to show (default: the style layers of styletransfer.py)')
+    add('--size', type=command_line.pixels, default=SIZE,
+        help='pixels of the shorter side; give what styletransfer.py is to take, times its '
+             '--style-scale')
+    add('--patches', type=command_line.positive_integer, default=3, help='of each channel')
+    add('--motifs', type=command_line.positive_integer, metavar='N',
+        help='in each layer, at most (default: the root of its number of channels)')
+    options = parser.parse_args(arguments)
+    options.layers = list(options.layers or command_line.layer_weights(
+        settings_of('archive', options.model).style_layers))
+    return options
+
+
+def load_network(options):
+    """Return (net, mean_pixel), cut off after the deepest layer to show.
+
+    Raises:
+        ArchiveError: the network lacks a layer, or a layer's units see the whole picture.
+    """
+    deepest = models.deepest_of(options.model, options.layers)
+    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
+    for layer in options.layers:
+        if receptive_fields.receptive_field(net[layer]) is None:
+            raise ArchiveError(f'{layer} has no rows and columns; take convolutions or poolings')
+    return net, mean_pixel
+
+
+def describe_picture(options, original):
+    """Return what the page knows of the picture."""
+    factor = min(1.0, SHOWN / max(original.shape[:2]))
+    rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
+    return {'name': str(getattr(options.picture, 'name', options.picture)).split('/')[-1],
+            'pixels': runs.pixel_hash(original), 'size': options.size,
+            'rows': rows, 'columns': columns,
+            'image': data_uri(images.resize_to(original, rows, columns))}
+
+
+def data_uri(rgb):
+    """Return a picture as a JPEG that stands in a page."""
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, 'JPEG', quality=85)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
+def add_layer(atlas, net, layer, activation, image, rgb, options):
+    """Add a layer with its motifs and channels to the atlas.
+
+    Args:
+        atlas: what the page knows, a dict.
+        net: ordered dict of layers.
+        layer: name.
+        activation: (channels, rows, columns) of the picture.
+        image: the picture as the network takes it.
+        rgb: the picture, RGB.
+        options: of the command line.
+    """
+    activation = np.maximum(activation, 0)
+    fields = receptive_fields.receptive_field(net[layer])
+    numbers = motifs.group(activation, options.motifs)
+    chosen = [patch for channel in np.flatnonzero(numbers >= 0)
+              for patch in strongest_patches(fields, activation, int(channel), rgb.shape, options)]
+    project = projections.compile_projection(net, [layer], 'guided')
+    gradients = project_patches(layer, project, image, chosen, activation, fields, options)
+    strips, looks = draw_strips(fields, rgb, chosen, gradients, options.patches)
+
+    atlas['layers'].append({'name': layer, 'channels': len(activation),
+                            'silent': np.flatnonzero(numbers < 0).tolist(),
+                            'field': [field.size for field in fields]})
+    heats = motifs.on_grid(motifs.heats(activation, numbers), rgb.shape)
+    for number, heat in enumerate(heats):
+        atlas['motifs'].append({'layer': layer, 'motif': number, **describe_heat(heat),
+                                'channels': np.flatnonzero(numbers == number).tolist()})
+    shown = motifs.normalised(activation)
+    grids = motifs.on_grid(shown, rgb.shape)
+    sums = activation.sum(axis=(1, 2))
+    for channel in map(int, np.flatnonzero(numbers >= 0)):
+        extent = motifs.extent(shown[channel], fields[0].stride)
+        atlas['channels'].append({
+            'layer': layer, 'channel': channel, 'motif': int(numbers[channel]),
+            'strength': round(float(sums[channel] / sums.max()), 4),
+            'largest': float(f'{activation[channel].max():.3g}'),
+            'extent': round(extent, 1), 'colour': looks[channel][0], 'hex': looks[channel][1],
+            'strip': data_uri(strips[channel]), **describe_heat(grids[channel])})
+
+
+def describe_heat(heat):
+    """Return a heat map, uint8 (rows, columns), as it stands in the page."""
+    return {'rows': heat.shape[0], 'columns': heat.shape[1],
+            'heat': base64.b64encode(heat.tobytes()).decode()}
+
+
+def strongest_patches(fields, activation, channel, shape, options):
+    """Return a channel's strongest patches, a list of `Patch`, no two of which see the same.
+
+    Args:
+        fields: (Field, Field) of the layer.
+        activation: (channels, rows, columns).
+        channel: index.
+        shape: of the picture, (rows, columns, ...).
+    """
+    left = activation[channel].copy()
+    found, largest = [], left.max()
+    reach = [max(1, field.size // (2 * field.stride)) for field in fields]
+    while len(found) < options.patches:
+        row, column = (int(index) for index in np.unravel_index(left.argmax(), left.shape))
+        if left[row, column] <= FAINT * largest:
+            break
+        place = row, column
+        window = [edge for field, index, length in zip(fields, place, shape)
+                  for edge in along(field, index, length)]
+        found.append(Patch(channel, len(found), place, tuple(window)))
+        left[max(0, row - reach[0]):row + reach[0] + 1,
+             max(0, column - reach[1]):column + reach[1] + 1] = 0
+    return found
+
+
+def along(field, index, length):
+    """Return (first, end) of the pixels that give the projection of a unit, along one axis.
+
+    They begin at a multiple of the layer's stride, so that poolings pool what they do in the whole
+    picture, hold all that the unit sees, and are as many wherever the picture has them.
+    """
+    stride, first = field.stride, max(0, field.start + index * field.stride)
+    count = -(-(field.size + stride) // stride) * stride
+    last_start = max(0, -(-(length - count) // stride) * stride)
+    start = min(first // stride * stride, last_start)
+    return start, min(start + count, length)
+
+
+def project_patches(layer, project, image, patches, activation, fields, options):
+    """Return guided projections, (channel, rank) to (3, rows, columns) of the whole picture's place
+    of a patch's window.
+
+    Args:
+        layer: name.
+        project: (images, seeds) -> gradients.
+        image: (1, 3, rows, columns).
+        patches: list of `Patch`.
+        activation: (channels, rows, columns).
+        fields: (Field, Field) of the layer.
+    """
+    shapes = {}
+    for patch in patches:
+        first, end, begin, stop = patch.window
+        shapes.setdefault((end - first, stop - begin), []).append(patch)
+    found = {}
+    with tqdm(total=len(patches), desc=layer, unit='patch', disable=options.quiet) as bar:
+        for (rows, columns), alike in shapes.items():
+            size = max(1, PIXELS_AT_ONCE // (rows * columns))
+            for start in range(0, len(alike), size):
+                some = alike[start:start + size]
+                cuts = [image[0, :, p.window[0]:p.window[1], p.window[2]:p.window[3]]
+                        for p in some]
+                units = [(p.place[0] - p.window[0] // fields[0].stride,
+                          p.place[1] - p.window[2] // fields[1].stride) for p in some]
+                counts = rows // fields[0].stride, columns // fields[1].stride
+                seeds = np.zeros((len(some), len(activation), *counts), activation.dtype)
+                for number, (patch, unit) in enumerate(zip(some, units)):
+                    seeds[(number, patch.channel, *unit)] = 1
+                for patch, gradient in zip(some, project(np.array(cuts), seeds)):
+                    found[patch.channel, patch.rank] = gradient
+                bar.update(len(some))
+    return found
+
+
+def draw_strips(fields, rgb, patches, gradients, columns):
+    """Draw each channel's patches in a row, and below each what in it excites the channel.
+
+    Returns:
+        (strips, looks): channel to RGB; channel to (name of its colour, '#rrggbb').
+    """
+    wide = [field._replace(size=max(field.size, NARROWEST),
+                           start=field.start - max(0, NARROWEST - field.size) // 2)
+            for field in fields]
+    strips, colours = {}, {}
+    for patch in patches:
+        gradient = np.zeros((3, *rgb.shape[:2]), 'float32')
+        first, end, begin, stop = patch.window
+        gradient[:, first:end, begin:stop] = gradients[patch.channel, patch.rank]
+        seen = receptive_fields.patch_of(wide, patch.place, rgb)
+        drawn = receptive_fields.gradient_patch_of(wide, patch.place, gradient)
+        strip = strips.setdefault(patch.channel,
+                                  np.full((2 * TILE, columns * TILE, 3), 255, 'uint8'))
+        at = slice(patch.rank * TILE, (patch.rank + 1) * TILE)
+        strip[:TILE, at] = images.resize_to(seen, TILE, TILE)
+        strip[TILE:, at] = images.resize_to(maps.signed(drawn), TILE, TILE)
+        colours.setdefault(patch.channel, []).append(mean_colour(seen, maps.magnitude(drawn)))
+    looks = {channel: palettes.look_of(np.mean(found, axis=0)) for channel, found
+             in colours.items()}
+    return strips, looks
+
+
+def mean_colour(rgb, weights):
+    """Return the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
+    weights = weights if weights.sum() > 0 else np.ones_like(weights)
+    return np.average(palettes.to_lab(rgb).reshape(-1, 3), axis=0, weights=weights.ravel())
+
+
+def save_page(run, atlas):
+    """Save atlas.html: the page with its style, its script and everything that it shows."""
+    figures.fill_page(run, 'atlas.html', PAGE, {
+        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
+        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
+        # Nothing in the data may end the element that it stands in.
+        'atlas': json.dumps(atlas, allow_nan=False).replace('<', '\\u003c')})
+
+
+if __name__ == '__main__':
+    command_line.run(main)

@@ -1,0 +1,210 @@
+"""The page of the atlas, used as a designer would, in headless Chromium."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from recipes import feature_atlas
+from recipes.common import images, selections
+
+FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+         '--disable-background-networking', '--disable-component-update', '--disable-sync',
+         '--window-size=1366,768')
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+@pytest.fixture(scope='module')
+def page(tmp_path_factory):
+    """Return the path of an atlas of two layers."""
+    folder = tmp_path_factory.mktemp('atlas')
+    Image.fromarray(images.resize(images.read(images.PAINTING), 64)).save(folder / 'p.png')
+    feature_atlas.main([str(folder / 'p.png'), '--layers', 'conv1_1,conv3_1', '--size', '64',
+                        '--patches', '1', '--out', str(folder / 'run'), '--quiet'])
+    return folder / 'run' / 'atlas.html'
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+    """Return (driver, folder of downloads), or skip where there is no Chromium."""
+    found = next((shutil.which(name) for name in BROWSERS if shutil.which(name)), None)
+    if found is None or shutil.which('chromedriver') is None:
+        pytest.skip('there is no Chromium with its driver (apt-get install chromium '
+                    'chromium-driver)')
+    webdriver = pytest.importorskip('selenium.webdriver')
+    downloads, own = tmp_path_factory.mktemp('downloads'), tmp_path_factory.mktemp('chromium')
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for flag in (*FLAGS, f'--user-data-dir={own}'):
+        options.add_argument(flag)
+    options.add_experimental_option('prefs', {'download.default_directory': str(downloads),
+                                              'download.prompt_for_download': False})
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    service = webdriver.ChromeService(executable_path=shutil.which('chromedriver'))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver, downloads
+    finally:
+        driver.quit()
+
+
+class Hands:
+    """What a person does on the page, and sees there."""
+
+    def __init__(self, driver, downloads):
+        self.driver, self.downloads = driver, downloads
+
+    def all(self, selector):
+        return self.driver.find_elements('css selector', selector)
+
+    def one(self, selector):
+        return self.driver.find_element('css selector', selector)
+
+    def visible_cards(self):
+        return [card for card in self.all('.card') if card.get_property('hidden') is False]
+
+    def press(self, *keys):
+        from selenium.webdriver import ActionChains
+        chain = ActionChains(self.driver)
+        for key in keys[:-1]:
+            chain.key_down(key)
+        chain.send_keys(keys[-1])
+        for key in keys[:-1]:
+            chain.key_up(key)
+        chain.perform()
+
+    def set(self, selector, value):
+        self.driver.execute_script(
+            'const e = document.querySelector(arguments[0]); e.value = arguments[1];'
+            'e.dispatchEvent(new Event("input")); e.dispatchEvent(new Event("change"));',
+            selector, value)
+
+    def count(self):
+        return self.one('#count').text
+
+    def wait(self, true):
+        from selenium.webdriver.support.ui import WebDriverWait
+        return WebDriverWait(self.driver, 20).until(lambda driver: true())
+
+    def export(self):
+        path = self.downloads / 'selection.json'
+        path.unlink(missing_ok=True)
+        self.one('#export').click()
+        self.wait(path.exists)
+        return path
+
+
+@pytest.fixture
+def hands(browser, page):
+    """Return `Hands` on the page as somebody finds it who never was there."""
+    driver, downloads = browser
+    driver.get(page.as_uri())
+    driver.execute_script('localStorage.clear()')
+    driver.refresh()
+    yield Hands(driver, downloads)
+    errors = [entry for entry in driver.get_log('browser') if entry['level'] == 'SEVERE']
+    assert not errors
+
+
+def test_tick_undo_export_reload_import(hands):
+    from selenium.webdriver.common.keys import Keys
+    all_ = len(hands.all('.card'))
+    assert all_ > 60 and hands.count() == f'{all_} of {all_} features kept, 0 motifs dropped'
+    card = hands.one('.card')
+    name, number = card.get_attribute('data-key').split('/')
+    card.find_element('css selector', 'input').click()
+    assert hands.count().startswith(f'{all_ - 1} of {all_}')
+    assert 'dropped' in card.get_attribute('class')
+
+    block = next(block for block in hands.all('.motif')
+                 if block.get_attribute('data-motif').startswith('conv3_1'))
+    inside = len(block.find_elements('css selector', '.card'))
+    block.find_element('css selector', '.toggle').click()
+    assert hands.count() == f'{all_ - 1 - inside} of {all_} features kept, 1 motif dropped'
+    hands.one('#undo').click()
+    assert hands.count().startswith(f'{all_ - 1} of {all_}')
+    hands.press(Keys.CONTROL, Keys.SHIFT, 'z')
+    assert hands.count().endswith(', 1 motif dropped')
+
+    path = hands.export()
+    selection = selections.read(path)  # what the recipe itself takes
+    assert int(number) in selection.dropped[name] and len(selection.motifs) == 1
+    assert sum(map(len, selection.dropped.values())) == 1 + inside
+
+    before = hands.count()
+    hands.driver.refresh()
+    assert hands.count() == before  # a choice outlives the page
+    hands.one('#reset').click()
+    assert hands.count().startswith(f'{all_} of {all_}')
+    hands.one('#file').send_keys(str(path))
+    hands.wait(lambda: hands.count() == before)
+    assert hands.one('#message').text == 'Imported.'
+    assert json.loads(hands.export().read_text()) == json.loads(path.read_text())
+
+
+def test_filters_search_and_clear(hands):
+    everything = len(hands.visible_cards())
+    hands.set('#layer', 'conv1_1')
+    few = hands.visible_cards()
+    assert 0 < len(few) < everything
+    assert all(card.get_attribute('data-key').startswith('conv1_1/') for card in few)
+    hands.one('#clear').click()
+    hands.set('#strength', 60)
+    assert 0 < len(hands.visible_cards()) < everything
+    hands.one('#clear').click()
+    hands.set('#size-from', 8)
+    assert 0 < len(hands.visible_cards()) < everything
+    hands.one('#clear').click()
+    hands.one('#colours button').click()
+    assert 0 < len(hands.visible_cards()) < everything
+    hands.one('#clear').click()
+    hands.one('#search').send_keys('conv3_1 7')
+    assert [card.get_attribute('data-key') for card in hands.visible_cards()
+            if card.get_attribute('data-key').endswith('/7')] == ['conv3_1/7']
+    hands.one('#clear').click()
+    hands.set('#state', 'dropped')
+    assert not hands.visible_cards() and '0 shown' in hands.count()
+    hands.one('#clear').click()
+    assert len(hands.visible_cards()) == everything
+
+
+def test_keys_heat_and_zoom(hands):
+    from selenium.webdriver.common.keys import Keys
+    hands.press(Keys.ARROW_RIGHT)
+    first = hands.driver.switch_to.active_element
+    assert 'card' in first.get_attribute('class')
+    told = hands.one('#caption').text
+    assert told.startswith('conv1_1, channel ') and 'pixels across' in told
+    lit = hands.driver.execute_script(
+        'const c = document.getElementById("heat");'
+        'return c.getContext("2d").getImageData(0, 0, c.width, c.height).data'
+        '.filter((v, i) => i % 4 === 0 && v > 200).length')
+    assert lit > 0
+    hands.press(Keys.SPACE)
+    assert 'dropped' in first.get_attribute('class')
+    hands.press(Keys.CONTROL, 'z')
+    assert 'dropped' not in first.get_attribute('class')
+    hands.press('m')
+    assert hands.count().endswith(', 1 motif dropped')
+    width = first.size['width']
+    hands.press('+')
+    assert first.size['width'] > width
+    hands.press(Keys.ENTER)
+    assert hands.one('#large').get_property('open')
+    hands.press(Keys.ESCAPE)
+    assert not hands.one('#large').get_property('open')
+    hands.press('/')
+    assert hands.driver.switch_to.active_element.get_attribute('id') == 'search'
+
+
+@pytest.mark.parametrize('text, words', [
+    ('{', 'no JSON'), ('{}', 'no selection'),
+    ('{"format": "style features", "version": 9}', 'Version 9'),
+    ('{"format": "style features", "version": 1, "model": "vgg19"}', 'made with vgg19')])
+def test_files_that_are_no_selection_change_nothing(hands, tmp_path, text, words):
+    before = hands.count()
+    (tmp_path / 'other.json').write_text(text)
+    hands.one('#file').send_keys(str(tmp_path / 'other.json'))
+    hands.wait(lambda: words in hands.one('#message').text)
+    assert hands.count() == before

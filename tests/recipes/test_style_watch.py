@@ -1,0 +1,69 @@
+"""The page of a run that goes on: pictures, curves, time left, and how it refreshes itself."""
+
+import html.parser
+import xml.etree.ElementTree
+
+import numpy as np
+
+from recipes import styletransfer
+from recipes.common import watching
+
+
+class Pictures(html.parser.HTMLParser):
+    """Gathers the pictures that a page shows, and whether it refreshes itself."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.pictures, self.refreshes = [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == 'img':
+            self.pictures.append(attributes['src'])
+        self.refreshes |= attributes.get('http-equiv') == 'refresh'
+
+
+def test_the_page_follows_the_run(tmp_path, monkeypatch):
+    pages = []
+    original = watching.Watch.show
+
+    def show(self, *arguments, **options):
+        original(self, *arguments, **options)
+        page = (self.run.folder / 'watch.html').read_text()
+        if not pages or pages[-1] != page:
+            pages.append(page)
+
+    monkeypatch.setattr(watching, 'EVERY', 0.0)
+    monkeypatch.setattr(watching.Watch, 'show', show)
+    styletransfer.main(['--size', '32', '--rounds', '2', '--evals', '3', '--quiet', '--watch',
+                        '--out', str(tmp_path / 'run')])
+    first, *between, last = map(Pictures, pages)
+    assert first.refreshes and between[-1].refreshes and not last.refreshes
+    assert first.pictures == ['round_00.png']
+    assert last.pictures == ['round_02.png', 'round_01.png', 'round_00.png']
+    assert all((tmp_path / 'run' / name).exists() for name in last.pictures)
+    assert 'round 1 of 2, about' in pages[1] and 'left' in pages[1]
+    assert '<h1>finished</h1>' in pages[-1] and len(pages) > 5
+
+
+def test_without_the_option_there_is_no_page(tmp_path):
+    styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '1', '--quiet', '--out',
+                        str(tmp_path / 'run')])
+    assert not (tmp_path / 'run' / 'watch.html').exists()
+
+
+def test_curves_fall_as_the_losses_do():
+    history = [np.array([10.0 ** -index, 0.0]) for index in range(5)]
+    drawn = watching.curves(history, ['style', 'total variation'])
+    svg = xml.etree.ElementTree.fromstring(drawn.partition('<ul>')[0])
+    heights = [[float(point.split(',')[1]) for point in line.get('points').split()]
+               for line in svg.iter('polyline')]
+    assert len(heights) == 2  # the total and one term; what is zero all along is not drawn
+    np.testing.assert_allclose(heights[0], 4 + 232 / 6 * np.arange(5), atol=0.06)  # told to 0.1
+    assert 'No evaluations' in watching.curves(history[:1], ['style'])
+
+
+def test_times_in_words():
+    told = [watching.words(seconds) for seconds in (20, 300, 7200)]
+    assert told == ['20 seconds', '5 minutes', '2.0 hours']
