@@ -17,7 +17,9 @@ import models
 import modifiedbackprop
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from recipes import deepdream, saliency, styletransfer
-from recipes.common import images, lbfgs
+from recipes.common import images, lbfgs, objective as objectives, tiles
+from recipes.common.implementations import weights_of
+from recipes.common.scenes import Painting
 
 SCRIPTS = Path(__file__).parent
 
@@ -78,12 +80,15 @@ def test_the_style_notebook_has_the_recipes_losses_and_picture(run_script, tmp_p
     options = styletransfer.parse(['--impl', 'recipes', '--style-layers',
                                    'conv1_1,conv2_1,conv3_1,conv4_1'])
     net, _ = styletransfer.load_network(options)
-    targets = styletransfer.compute_targets(net, results['photo'], results['art'],
-                                            list(options.content_layers),
-                                            list(options.style_layers))
-    start = results['start']
-    _, function = styletransfer.compile_loss(net, *targets, options, start.shape)
-    objective = lbfgs.Objective(function, start.shape)
+    terms = objectives.Terms(net, options.content_layers, options.style_layers)
+    photo, start = results['photo'], results['start']
+    targets = styletransfer.compute_targets(
+        tiles.Looker(terms), tiles.Tiling(net, terms.layers, photo.shape), photo, None,
+        [Painting(results['art'], None, 1.0)])
+    weights = weights_of(options, net, start.shape).values()
+    inputs = targets.weighted(list(weights)).arrays()
+    function = styletransfer.compile_loss(terms)
+    objective = lbfgs.Objective(lambda x: function(x, *inputs), start.shape)
     assert objective.eval_loss(start.ravel()) == pytest.approx(float(results['start_loss']),
                                                                rel=1e-5)
     assert_near(results['start_gradient'], objective.eval_grad(start.ravel()))
