@@ -56,9 +56,12 @@ class Needs:
         shape: of the largest picture, (1, 3, rows, columns).
         painting_shapes: of the paintings.
         adam: whether Adam is the optimiser.
+        evals: of a round; L-BFGS touches no more corrections.
     """
 
-    def __init__(self, net, content_layers, style_layers, shape, painting_shapes, adam=False):
+    def __init__(self, net, content_layers, style_layers, shape, painting_shapes, adam=False,
+                 evals=float('inf')):
+        self.evals = evals
         self.net, self.shape, self.painting_shapes, self.adam = net, shape, painting_shapes, adam
         self.layers = list(dict.fromkeys([*content_layers, *style_layers]))
         self.per_pixel = FLOAT * activations_per_pixel(net, self.layers)
@@ -77,7 +80,8 @@ class Needs:
     def fixed(self, corrections):
         """Return what is there whatever the tiles: process, weights, photo's features, optimiser.
         """
-        pictures = ADAM_PICTURES if self.adam else 2 * corrections + 5 + LBFGS_PICTURES
+        pictures = (ADAM_PICTURES if self.adam
+                    else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES)
         return (PROCESS + self.work + self.weights + self.photo
                 + pictures * DOUBLE * _size(self.shape))
 
