@@ -17,6 +17,7 @@ FLOAT, DOUBLE = 4, 8
 LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
 ADAM_PICTURES = 9       # float64
 MOST_TILES = 128        # along one side
+RESERVE = 0.12          # of --memory, left free: a prediction was as much as 12 % too low
 FEWEST_CORRECTIONS = 3  # fewer, and L-BFGS is little better than the steepest descent
 
 # core: of the photo's tiles, (rows, columns) in pixels, or None for one tile; painting_core: of
@@ -140,7 +141,7 @@ def plan(needs, limit, corrections):
     """
     wished = corrections
     while True:
-        room = limit - needs.fixed(corrections)
+        room = (1 - RESERVE) * limit - needs.fixed(corrections)
         core = needs.largest_core(room, needs.shape, PUSH)
         painting_cores = [needs.largest_core(room, shape, LOOK) for shape in needs.painting_shapes]
         if core is not False and False not in painting_cores:
