@@ -92,7 +92,14 @@ def fitted(shape, short_side):
 
 
 def resize_to(rgb, rows, columns):
-    """Return the picture with so many rows and columns."""
+    """Return the picture with so many rows and columns.
+
+    Raises:
+        ArchiveError: they are more pixels than Pillow can count, 2^31.
+    """
+    if rows * columns >= 2 ** 31:
+        raise ArchiveError(f'a picture of {columns}x{rows} pixels is too large; take a smaller '
+                           '--size')
     return np.array(Image.fromarray(rgb).resize((columns, rows), Image.LANCZOS))
 
 

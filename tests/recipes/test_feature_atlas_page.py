@@ -134,7 +134,7 @@ def test_tick_undo_export_reload_import(hands):
 
     before = hands.count()
     hands.driver.refresh()
-    assert hands.count() == before  # a choice outlives the page
+    hands.wait(lambda: hands.count() == before)  # a choice outlives the page
     hands.one('#reset').click()
     assert hands.count().startswith(f'{all_} of {all_}')
     hands.one('#file').send_keys(str(path))
