@@ -198,4 +198,4 @@ def test_kill_9_and_resume_end_in_the_same_bytes(tmp_path):
 
 @pytest.mark.slow
 def test_twenty_kills_end_in_the_same_bytes(tmp_path):
-    assert kill_test(tmp_path, kills=20, rounds_=60, seed=2) == 20
+    assert kill_test(tmp_path, kills=20, rounds_=300, seed=2) == 20
