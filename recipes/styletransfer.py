@@ -73,7 +73,8 @@ def paint(options, state=None, elsewhere=False):
         easel = Easel(options, scene, net, mean_pixel, plan)
         run.save_record(seconds_before_the_first_round=run.seconds())
         number = -1 if state is None else state.number
-        first = max(0, number) // options.rounds
+        # A run that was killed after its last round has its result and figures yet to be saved.
+        first = min(max(0, number) // options.rounds, options.phases - 1)
         earlier = [] if state is None else state.history
         if state is not None and state.phase == first:
             earlier = earlier[:state.began]

@@ -1,5 +1,6 @@
 """How much memory a style transfer takes, and tiles that make it fit."""
 
+import os
 from collections import namedtuple
 from math import ceil
 from pathlib import Path
@@ -27,10 +28,7 @@ Plan = namedtuple('Plan', 'core painting_core corrections bytes')
 
 def of_machine():
     """Return the bytes of memory that this process may have: the machine's or its group's."""
-    limits = []
-    for line in Path('/proc/meminfo').read_text().splitlines():
-        if line.startswith('MemTotal:'):
-            limits.append(int(line.split()[1]) * 1024)
+    limits = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
     for group in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
         try:
             limits.append(int(Path(group).read_text()))
@@ -158,13 +156,14 @@ def plan(needs, limit, corrections):
     rows, columns = needs.shape[2:]
     hint = '' if wished is None else ' or --optimiser adam,'
     raise ArchiveError(f'a picture of {columns}x{rows} pixels is too large for '
-                       f'{gigabytes(limit)} of memory: in the smallest tiles it takes '
-                       f'{gigabytes(least)}; take a smaller --size,{hint} or a larger --memory')
+                       f'{gigabytes(limit)} of memory; in the smallest tiles it needs '
+                       f'{gigabytes(least / (1 - RESERVE))}: take a smaller --size,{hint} or a '
+                       'larger --memory')
 
 
 def gigabytes(count):
-    """Return bytes in words."""
-    return f'{count / 1e9:.1f} GB'
+    """Return bytes in words, rounded up."""
+    return f'{ceil(count / 1e7) / 100:.2f} GB'
 
 
 def _cores(length, stride):

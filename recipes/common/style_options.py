@@ -232,7 +232,8 @@ def resumed(options):
     if options.rounds is not None:
         known.rounds = options.rounds
     state = rounds.find(options.resume, options.round)
-    if state is not None and state.number >= known.rounds * known.phases:
+    left = known.rounds * known.phases - (0 if state is None else state.number)
+    if left < 0 or (left == 0 and record['status'] == 'finished'):
         raise ArchiveError(f'{options.resume} has all of its {state.number} rounds; give more '
                            '--rounds, or an earlier round with --from')
     if known.rounds != record['options']['rounds'] and known.phases > 1:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from recipes import styletransfer
-from recipes.common import animations, colours, images, rounds
+from recipes.common import animations, colours, images, memory, rounds
 
 SMALL = ['--size', '32', '--rounds', '1', '--evals', '3', '--quiet']
 
@@ -163,8 +163,8 @@ def test_a_tiled_run_paints_what_a_whole_one_does(tmp_path):
                  'conv1_1,conv2_1', '--evals', '2']
     whole = paint(tmp_path / 'whole', *arguments)
     parameters = record_of(whole)['parameters']
-    plan = record_of(whole)['plan']
-    tiled = paint(tmp_path / 'tiled', *arguments, '--memory', f'{plan["bytes"] / 1e6 - 4:.0f}M')
+    limit = (record_of(whole)['plan']['bytes'] - 4e6) / (1 - memory.RESERVE)
+    tiled = paint(tmp_path / 'tiled', *arguments, '--memory', f'{limit / 1e6:.0f}M')
     record = record_of(tiled)
     assert parameters['tiles'] is None and record['parameters']['tiles'] == record['plan']['core']
     assert all(length % 2 == 0 for length in record['plan']['core'])
@@ -188,7 +188,7 @@ def test_a_tiled_run_paints_what_a_whole_one_does(tmp_path):
     (['--rate', '0'], "'0' is not a number above 0"),
     (['--save-every', '0'], "'0' is not a whole number from 1 up"),
     (['--memory', '4'], 'write it like 4G'),
-    (['--memory', '100M'], 'too large for 0.1 GB of memory'),
+    (['--memory', '100M'], 'too large for 0.10 GB of memory'),
     (['--grid', 'size', '1'], "'size' with 1 values; name one of content-layers"),
     (['--grid', 'tv-weight'], 'with 0 values'),
     (['--grid', 'tv-weight', 'much'], "tv-weight: 'much' is not a number"),

@@ -99,6 +99,22 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stopping, variant):
     assert record['rounds'] == whole['rounds']
 
 
+@pytest.mark.parametrize('ending', ['keep_best', 'save_figures'])
+def test_a_run_that_was_stopped_after_its_last_round_gets_its_result(tmp_path, finished,
+                                                                     monkeypatch, ending):
+    def stop(journal):
+        raise Stopped
+
+    content = ['--content', finished.parent / 'photo.png']
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds.Journal, ending, stop)
+        with pytest.raises(Stopped):
+            paint(*SMALL, *content, '--out', tmp_path / 'run')
+    assert rounds.numbers(tmp_path / 'run') == [0, 1, 2, 3]
+    paint('--resume', tmp_path / 'run')
+    assert_same(tmp_path / 'run', finished)
+
+
 def test_an_earlier_round_goes_on_in_a_new_folder(tmp_path, finished):
     before = bytes_of(finished)
     paint('--resume', finished, '--from', '1', '--out', tmp_path / 'again')
@@ -153,6 +169,11 @@ def start_process(arguments):
                             env={**os.environ, 'PYTHONPATH': str(ROOT)})
 
 
+def is_finished(folder):
+    path = folder / 'run.json'
+    return path.exists() and json.loads(path.read_text())['status'] == 'finished'
+
+
 def kill_at_random(folder, first, rest, kills, chance):
     """Run, kill -9 at random moments, resume, until it is done.
 
@@ -176,7 +197,7 @@ def kill_at_random(folder, first, rest, kills, chance):
                 process.send_signal(signal.SIGKILL)
                 done += 1
         _, errors = process.communicate(timeout=3000)
-        if process.returncode == 0:
+        if is_finished(folder):  # it may be killed after that, while Python ends
             return done
         assert process.returncode == -signal.SIGKILL, errors
 

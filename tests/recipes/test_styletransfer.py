@@ -209,7 +209,7 @@ def test_layer_factors_multiply_the_weight():
     (['--style-layers', 'fc8'], ['fc8 has no rows and columns']),
     (['--size', '99999999999'], ['too large', '--size']),
     (['--content', '{tall}', '--memory', '2G'],
-     ['256x64000 pixels is too large'.replace('256x64000', '272x64016'), 'for 2.0 GB of memory',
+     ['256x64000 pixels is too large'.replace('256x64000', '272x64016'), 'for 2.00 GB of memory',
       'GB; take a smaller --size, or --optimiser adam, or a larger --memory']),
     (['--out', 'picture.png'], ['named like a picture']),
     (['--unknown'], ['--unknown']),

@@ -1,5 +1,7 @@
 """The plan of a run keeps below its limit, or says what it would take."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -40,9 +42,13 @@ def test_lbfgs_remembers_less_before_a_run_is_refused():
     wanted = needs(1500)
     tight = memory.plan(wanted, wanted.fixed(5) + 0.3e9, 10)
     assert 3 <= tight.corrections < 10
-    with pytest.raises(ArchiveError, match=r'1500x1500 pixels is too large for 0.5 GB of memory: '
-                                           r'in the smallest tiles it takes 1\.\d GB; take'):
+    with pytest.raises(ArchiveError, match='1500x1500 pixels is too large for 0.50 GB of memory; '
+                                           'in the smallest tiles it needs') as refused:
         memory.plan(wanted, 0.5e9, 10)
+    needed = float(re.search(r'needs (\d\.\d\d) GB', str(refused.value)).group(1))
+    assert memory.plan(wanted, needed * 1e9, 10).corrections == memory.FEWEST_CORRECTIONS
+    with pytest.raises(ArchiveError):
+        memory.plan(wanted, (needed - 0.02) * 1e9, 10)
 
 
 def test_a_large_painting_is_looked_at_in_tiles():
