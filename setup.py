@@ -15,8 +15,8 @@ setup(
     install_requires=[
         'theano-pymc==1.1.2',
         'lasagne==0.1',
-        'numpy>=1.22,<1.24',            # 1.24 removed np.bool, which Theano uses
-        'scipy>=1.9,<1.10',             # one L-BFGS for everybody
+        'numpy>=1.22.4,<1.24',          # 1.24 removed np.bool, which Theano uses
+        'scipy>=1.13,<1.14',            # one L-BFGS for everybody
         'scipy-openblas32>=0.3.28,<0.4',
         'pillow>=9.1,<14',
         'matplotlib>=3.6,<4',

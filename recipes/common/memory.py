@@ -15,7 +15,7 @@ from recipes.common import receptive_fields, tiles
 PROCESS = 180e6         # Python, Theano, scipy and matplotlib, before any picture
 LOOK, PUSH = 0.6, 1.35  # of a pass, in bytes of the activations: forward, and to the gradient
 FLOAT, DOUBLE = 4, 8
-LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
+LBFGS_PICTURES = 15     # float64, besides L-BFGS's 2m + 5: scipy's copies, best, integers
 ADAM_PICTURES = 9       # float64
 MOST_TILES = 128        # along one side
 RESERVE = 0.12          # of --memory, left free: a prediction was as much as 12 % too low

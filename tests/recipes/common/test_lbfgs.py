@@ -6,7 +6,7 @@ from scipy.optimize import fmin_l_bfgs_b
 
 from models.errors import ArchiveError
 from recipes.common.adam import Adam
-from recipes.common.lbfgs import Objective, minimise
+from recipes.common.lbfgs import Objective, minimise, pairs_of
 
 
 def valley(x):
@@ -73,28 +73,29 @@ def test_a_useless_loss_stops_with_the_remedy_and_keeps_the_best(bad):
     assert np.isfinite(objective.best_loss) and objective.best_x is not None
 
 
-def test_a_round_is_scipys_fmin_l_bfgs_b_to_the_byte():
-    """Ours leaves out scipy's Python lists of bounds, and nothing else."""
+def test_more_rounds_than_one_are_scipys_restarted():
     start = np.random.RandomState(0).uniform(-50, 50, 40)
-    for factr, evaluations in ((0.0, 7), (1e7, 500)):
-        ours, theirs = Objective(valley, (40,)), Objective(valley, (40,))
-        (x, early), = minimise(ours, start, 1, evaluations, factr, 1e-5 if factr else 0.0)
-        expected, _, information = fmin_l_bfgs_b(
-            theirs.eval_loss, start, fprime=theirs.eval_grad, maxfun=evaluations,
-            maxiter=evaluations + 1, factr=factr, pgtol=1e-5 if factr else 0.0)
-        np.testing.assert_array_equal(x, expected)
-        np.testing.assert_array_equal(ours.history, theirs.history)
-        assert (early is None) == (information['warnflag'] == 1)
-
-
-def test_bounds_are_scipys_to_the_byte():
-    start, bounds = np.full(6, 2.0), (np.full(6, -1.0), np.linspace(2, 2.9, 6))
-    (x, _), = minimise(Objective(valley, (6,)), start, 1, 30, bounds=bounds)
-    theirs = Objective(valley, (6,))
-    expected, *_ = fmin_l_bfgs_b(theirs.eval_loss, start, fprime=theirs.eval_grad, maxfun=30,
-                                 maxiter=31, factr=0.0, pgtol=0.0, bounds=list(zip(*bounds)))
+    *_, (x, _) = minimise(Objective(valley, (40,)), start, 3, 7)
+    theirs, expected = Objective(valley, (40,)), start
+    for _ in range(3):
+        expected, *_ = fmin_l_bfgs_b(theirs.eval_loss, expected, fprime=theirs.eval_grad,
+                                     maxfun=7, factr=0.0, pgtol=0.0)
     np.testing.assert_array_equal(x, expected)
-    assert (x <= bounds[1]).all() and (x == bounds[1]).any()
+
+
+def test_bounds_hold():
+    bounds = np.full(6, -1.0), np.linspace(1.5, 3.5, 6)
+    objective = Objective(valley, (6,))
+    (x, _), = minimise(objective, np.full(6, 4.0), 1, 30, bounds=bounds)
+    scale = np.linspace(1, 30, 6)
+    np.testing.assert_allclose(x, np.minimum(6 * scale / (2 * scale + 1), bounds[1]), rtol=1e-6)
+    assert (x == bounds[1]).any() and (x < bounds[1]).any()
+
+
+def test_equal_bounds_are_one_tuple():
+    pairs = pairs_of(np.array([0., 0, 1]), np.array([2., 2, 3]))
+    assert pairs == [(0, 2), (0, 2), (1, 3)] and pairs[0] is pairs[1]
+    assert all(type(bound) is float for pair in pairs for bound in pair)
 
 
 def test_what_is_recalled_is_no_new_evaluation():
