@@ -16,7 +16,7 @@ import theano
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.link.c.basic import CLinker, get_module_cache
-from theano.link.c.cmodule import GCC_compiler, dlimport, std_include_dirs
+from theano.link.c.cmodule import GCC_compiler, dlimport, get_module_hash, std_include_dirs
 from theano.link.vm import VMLinker
 
 log = logging.getLogger('archive')
@@ -41,7 +41,7 @@ def apply():
     def compile_or_take(self, location=None):
         folder = self.ahead.take(self) if self.ahead and location else None
         return (compile_cmodule(self, location) if folder is None
-                else moved(folder, self.get_dynamic_module().code_hash, location))
+                else moved(folder, hash_of_code(self), location))
 
     CLinker.ahead = None
     VMLinker.make_all, CLinker.compile_cmodule = make_all_ahead, compile_or_take
@@ -61,7 +61,7 @@ class Ahead:
         """Return the folder where a linker's module is compiled, or None where it is not."""
         if self.folder is None:
             self.start()
-        job = self.jobs.get(linker_hash(linker))
+        job = self.jobs.pop(identity(linker), None)
         if job is None:
             return None
         folder, failed = job.result()
@@ -71,15 +71,14 @@ class Ahead:
         """Begin to compile every module that is missing, once each."""
         self.folder = tempfile.mkdtemp()
         self.pool = ThreadPoolExecutor(os.cpu_count())
-        known, header = get_module_cache().entry_from_key, None
+        known, header = get_module_cache().module_hash_to_key_data, None
         for node in self.fgraph.toposort():
             linker = linker_of(node)
-            if linker is None or linker.cmodule_key() in known:
+            name = linker and identity(linker)
+            if linker is None or name in known or name in self.jobs:
                 continue
-            name = linker_hash(linker)
-            if name not in self.jobs:
-                header = header or self.pool.submit(headers_of, linker)
-                self.jobs[name] = self.pool.submit(self.compile, linker, name, header)
+            header = header or self.pool.submit(headers_of, linker)
+            self.jobs[name] = self.pool.submit(self.compile, linker, name, header)
 
     def compile(self, linker, name, header):
         """Compile one module into a folder of its own; return (folder, whether it failed)."""
@@ -87,7 +86,7 @@ class Ahead:
         os.mkdir(folder)
         try:
             GCC_compiler.compile_str(
-                name, linker.get_dynamic_module().code(), folder, linker.header_dirs(),
+                hash_of_code(linker), linker.get_src_code(), folder, linker.header_dirs(),
                 linker.lib_dirs(), linker.libraries(),
                 [*header.result(), *arguments_of(linker)], py_module=False)
         except Exception as problem:  # whatever it is, Theano meets it again
@@ -116,8 +115,13 @@ def linker_of(node):
     return linker
 
 
-def linker_hash(linker):
-    """Return the name of a linker's module, the hash of its code."""
+def identity(linker):
+    """Return what tells modules apart in the cache: code, versions, the compiler's arguments."""
+    return get_module_hash(linker.get_src_code(), linker.cmodule_key())
+
+
+def hash_of_code(linker):
+    """Return the name of a linker's module in Python."""
     module = linker.get_dynamic_module()
     module.code()
     return module.code_hash

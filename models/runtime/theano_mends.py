@@ -20,8 +20,10 @@ from theano.graph.op import ExternalCOp, OpenMPOp
 from theano.link.c.basic import CLinker
 from theano.link.c.interface import CLinkerObject
 from theano.scan import utils as scan_utils  # theano.scan itself is a function
+from theano.tensor import blas
 from theano.tensor.basic import Join
 from theano.tensor.elemwise import Elemwise
+from theano.tensor.nnet import corr, corr3d
 from theano.tensor.random.utils import RandomStream
 from theano.tensor.signal import pool
 
@@ -29,6 +31,7 @@ from theano.tensor.signal import pool
 def apply():
     """Apply every mend below."""
     mend_openmp_threshold()
+    mend_compiler_flags()
     mend_cache_of_external_code()
     mend_cache_of_ops_without_properties()
     mend_pooling_ties()
@@ -54,6 +57,22 @@ def mend_openmp_threshold():
                                                   str(int(theano.config.openmp_elemwise_minsize)))
 
     Elemwise.c_code = c_code
+
+
+def mend_compiler_flags():
+    """Keep -fopenmp out of the modules that do not ask for it.
+
+    tensor/nnet/corr.py, corr3d.py and conv.py append it to a list that ldflags remembers and gives
+    to every op with a BLAS: what such an op was compiled with hung on what was compiled before it,
+    and the compile cache did not find it again.
+    """
+    original = blas.ldflags
+
+    def ldflags(**kinds):
+        return list(original(**kinds))
+
+    for module in blas, corr, corr3d:
+        module.ldflags = ldflags
 
 
 def mend_cache_of_external_code():

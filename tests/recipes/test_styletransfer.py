@@ -210,7 +210,7 @@ def test_layer_factors_multiply_the_weight():
     (['--size', '99999999999'], ['too large', '--size']),
     (['--content', '{tall}', '--memory', '2G'],
      ['256x64000 pixels is too large'.replace('256x64000', '272x64016'), 'for 2.00 GB of memory',
-      'GB; take a smaller --size, or --optimiser adam, or a larger --memory']),
+      'GB: take a smaller --size, or --optimiser adam, or a larger --memory']),
     (['--out', 'picture.png'], ['named like a picture']),
     (['--unknown'], ['--unknown']),
 ])

@@ -43,3 +43,22 @@ def test_where_compiling_ahead_fails_theano_compiles(python, tmp_path):
     assert run.returncode == 0, run.stderr
     ahead, all_moved, twice = run.stdout.splitlines()[-1].split()
     assert int(ahead) > 2 and all_moved == 'False' and twice == ahead
+
+
+def test_modules_of_the_same_code_for_other_flags_are_compiled_for_each(python, tmp_path):
+    """The flags of the second product change while the first is compiled."""
+    code = CODE.split('x = T.tensor4()')[0] + '''
+flags, Dot22 = [], T.blas.Dot22
+original = Dot22.c_compile_args
+Dot22.c_compile_args = lambda self, **options: original(self, **options) + flags
+def record_move(*arguments):
+    flags[:] = ['-DSECOND']
+    return move(*arguments)
+compiling.moved = record_move
+x, y = T.matrices('xy')
+function = theano.function([x, y], [T.dot(x, y), T.dot(y, T.exp(x))])
+first, second = function(*np.eye(2, dtype='float32')[None].repeat(2, axis=0))
+assert (first == np.eye(2)).all() and abs(second - [[np.e, 1], [1, np.e]]).max() < 1e-6
+'''
+    run = python('-c', code, THEANO_FLAGS=f'base_compiledir={tmp_path / "cache"}')
+    assert run.returncode == 0, run.stderr

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from theano.link.c.cmodule import GCC_compiler
 from theano.tensor.elemwise import Elemwise
+from theano.tensor.nnet.corr import CorrMM
+from theano.tensor.nnet.corr3d import Corr3dMM
 from theano.tensor.signal import pool
 
 import models  # noqa: F401
@@ -18,6 +21,14 @@ def test_openmp_compiles():
     add = theano.function([x, y], Elemwise(theano.scalar.add, openmp=True)(x, y))
     values = np.linspace(0, 1, 300).reshape(10, 30).astype('float32')
     np.testing.assert_array_equal(add(values, values), 2 * values)
+
+
+def test_one_op_leaves_the_compiler_flags_of_the_others_alone():
+    before = T.blas.Gemm(inplace=False).c_compile_args()
+    for convolution in CorrMM(openmp=True), Corr3dMM(openmp=True):
+        flags = convolution.c_compile_args(c_compiler=GCC_compiler)
+        assert flags == [*before, '-fopenmp']
+    assert T.blas.Gemm(inplace=False).c_compile_args() == before and '-fopenmp' not in before
 
 
 def test_a_second_process_compiles_nothing(python, tmp_path):
