@@ -29,7 +29,8 @@ setup(
         'safetensors>=0.4,<1',
     ],
     extras_require={
-        'test': ['pytest>=7,<10', 'ruff>=0.4,<1', 'selenium>=4.11,<5'],
+        'test': ['pytest>=7,<10', 'ruff>=0.4,<1',
+                 'selenium>=4.11,<5; python_version >= "3.10"'],  # its maintained versions need it
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },
