@@ -148,7 +148,7 @@ def make_plan(options, net, scene):
     painting_shapes = [(1, 3, *images.fitted(rgb.shape, size)) for rgb in scene.paintings]
     adam = options.optimiser == 'adam'
     needs = memory.Needs(net, options.content_layers, options.style_layers, scene.shapes()[-1],
-                         painting_shapes, adam, options.evals)
+                         painting_shapes, adam, options.evals, options.bounds)
     return memory.plan(needs, options.memory, None if adam else options.corrections)
 
 

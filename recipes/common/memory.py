@@ -11,14 +11,16 @@ from models.errors import ArchiveError
 from recipes.common import receptive_fields, tiles
 
 # Measured on Linux x86-64 with Python 3.11, as the growth of the resident set: VGG-19 and the
-# embedded network at 256x256 to 1024x1024, whole and in tiles. Predictions were within 18 %.
-PROCESS = 180e6         # Python, Theano, scipy and matplotlib, before any picture
+# embedded network at 256x256 to 2048x2048, whole and in tiles. Predictions were from 9 %
+# too low to 19 % too high.
+PROCESS = 220e6         # Python, Theano, scipy and matplotlib, before any picture
 LOOK, PUSH = 0.6, 1.35  # of a pass, in bytes of the activations: forward, and to the gradient
 FLOAT, DOUBLE = 4, 8
-LBFGS_PICTURES = 15     # float64, besides L-BFGS's 2m + 5: scipy's copies, best, integers
+LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
+BOUNDS_PICTURES = 15    # float64, with bounds: scipy's lists of them
 ADAM_PICTURES = 9       # float64
 MOST_TILES = 128        # along one side
-RESERVE = 0.12          # of --memory, left free: a prediction was as much as 12 % too low
+RESERVE = 0.12          # of --memory, left free: a prediction was as much as 9 % too low
 FEWEST_CORRECTIONS = 3  # fewer, and L-BFGS is little better than the steepest descent
 
 # core: of the photo's tiles, (rows, columns) in pixels, or None for one tile; painting_core: of
@@ -56,11 +58,12 @@ class Needs:
         painting_shapes: of the paintings.
         adam: whether Adam is the optimiser.
         evals: of a round; L-BFGS touches no more corrections.
+        bounds: whether it has any.
     """
 
     def __init__(self, net, content_layers, style_layers, shape, painting_shapes, adam=False,
-                 evals=float('inf')):
-        self.evals = evals
+                 evals=float('inf'), bounds=False):
+        self.evals, self.bounds = evals, bounds
         self.net, self.shape, self.painting_shapes, self.adam = net, shape, painting_shapes, adam
         self.layers = list(dict.fromkeys([*content_layers, *style_layers]))
         self.per_pixel = FLOAT * activations_per_pixel(net, self.layers)
@@ -80,7 +83,8 @@ class Needs:
         """Return what is there whatever the tiles: process, weights, photo's features, optimiser.
         """
         pictures = (ADAM_PICTURES if self.adam
-                    else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES)
+                    else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES
+                    + BOUNDS_PICTURES * self.bounds)
         return (PROCESS + self.work + self.weights + self.photo
                 + pictures * DOUBLE * _size(self.shape))
 
