@@ -13,6 +13,7 @@ import itertools
 import json
 import sys
 import time
+from pathlib import Path
 
 import models
 import numpy as np
@@ -64,11 +65,14 @@ def paint(options, state=None, elsewhere=False):
     plan = make_plan(options, net, scene)
     parameters = describe(options, scene, plan)
     run = open_run(options, parameters, state, elsewhere)
+    if scene.selection is not None and len(scene.paintings) > 1:
+        tell(options, f'{options.features}: channels leave the style of all paintings, places that '
+                      f'of {scene.selection.picture} only')
     run.save_record(parameters=parameters, options=style_options.remembered(options),
                     plan=plan._asdict(), content=str(options.content),
                     style=[str(path) for path in options.style])
     with run.recorded():
-        tell(options, f'{memory.gigabytes(plan.bytes)} of memory' + (
+        tell(options, f'takes {memory.gigabytes(plan.bytes)} of memory' + (
             f', in tiles of {plan.core[1]}x{plan.core[0]} pixels' if plan.core else ''))
         easel = Easel(options, scene, net, mean_pixel, plan)
         run.save_record(seconds_before_the_first_round=run.seconds())
@@ -81,9 +85,11 @@ def paint(options, state=None, elsewhere=False):
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
                                  options.save_every, number, earlier)
         if options.watch:
-            journal.watch = watching.Watch(run, easel.terms.names, options.rounds * options.phases,
-                                           options.evals)
-            tell(options, f'look on at {run.folder / "watch.html"}')
+            title = ' and '.join(Path(style).name for style in options.style)
+            journal.watch = watching.Watch(run, f'{Path(options.content).name} as {title}',
+                                           easel.terms.names, options.rounds * options.phases)
+            tell(options, f'open {(run.folder / "watch.html").resolve().as_uri()} in a browser to '
+                          'look on')
         for phase in range(first, options.phases):
             try:
                 paint_phase(easel, phase, journal, state if phase == first else None)
@@ -97,7 +103,8 @@ def paint(options, state=None, elsewhere=False):
 
 
 def save_style_figure(run, options, scene):
-    """Save style.png, painting and result before and after, and colours.csv with their measures.
+    """Save what is taken of each painting as style_01.png and so on, style.png with the
+    distributions of its colours and the result's, and colours.csv with their measures.
     """
     result = images.read(run.folder / 'result.png')
     pictures, titles, rows = [], [], []
@@ -106,6 +113,7 @@ def save_style_figure(run, options, scene):
         degraded = scene.degraded(index, options.phases - 1)
         pictures += [images.resize_to(rgb, *degraded.shape[:2]), degraded]
         titles += [name, f'{name}, as its style is taken']
+        run.save_picture(f'style_{index + 1:02d}.png', degraded, run.record['parameters'])
         palette = palettes.palette_of(rgb, PALETTE, options.seed) \
             if scene.palettes[index] is None else scene.palettes[index]
         kept, there = palettes.peaks_kept(degraded, result)
@@ -405,7 +413,7 @@ def tell_time(easel, phase, journal, seconds):
     journal.predict(total)
     journal.run.save_record(seconds_predicted=round(total, 1),
                             seconds_an_evaluation=round(seconds, 3))
-    tell(options, f'about {watching.words(total)}: {seconds:.2g} s for loss and gradient')
+    tell(options, f'takes about {watching.words(total)}: {seconds:.2g} s for each loss and gradient')
 
 
 def objective_of(loss, targets, shape):

@@ -17,11 +17,13 @@ const channels = new Map(atlas.channels.map(channel => [keyOf(channel), channel]
 const motifs = new Map(atlas.motifs.map(motif => [motifKey(motif), motif]));
 for (const channel of atlas.channels) {
   channel.of = motifs.get(`${channel.layer}#${channel.motif}`);
-  channel.words = `${channel.layer} motif ${channel.motif} channel ${channel.channel} ` +
-      channel.colour;
+  channel.words = [channel.layer, `motif#${channel.motif}`, `channel#${channel.channel}`,
+                   String(channel.channel), channel.colour];
 }
 
-let choice = { dropped: new Set(), motifs: new Set(), threshold: 30 };
+const nothing = { dropped: [], motifs: [], threshold: 30 };
+let choice = {};
+take(nothing);
 const past = [], future = [];
 const cards = new Map(), blocks = new Map();
 const colours = new Set();
@@ -123,8 +125,10 @@ function save() {
 
 function load(text) {
   let found;
-  try { found = JSON.parse(text); } catch (problem) { return tell('This file is no JSON.'); }
-  if (!found || found.format !== atlas.format) return tell('This file is no selection.');
+  try { found = JSON.parse(text); } catch (problem) { found = null; }
+  if (!found || found.format !== atlas.format) {
+    return tell('This file is no selection; take a selection.json that this page exported.');
+  }
   if (found.version !== atlas.version) return tell(`Version ${found.version} is not known here.`);
   if (found.model !== atlas.model) return tell(`It was made with ${found.model}.`);
   let missing = 0;
@@ -144,7 +148,8 @@ function load(text) {
   } catch (problem) { return tell('This file is no selection as this page exports it.'); }
   const threshold = Number(found.threshold) * 100;
   change(() => take({ dropped, motifs: whole,
-                      threshold: threshold >= 5 && threshold <= 95 ? Math.round(threshold) : 30 }));
+                      threshold: threshold >= 5 && threshold <= 95 ? Math.round(threshold)
+                          : nothing.threshold }));
   const other = found.picture && found.picture.pixels !== atlas.picture.pixels;
   if (missing) tell(`${missing} of its features are not in this atlas and were left out.`);
   else if (other) tell('It was made on another picture; look whether it fits.');
@@ -175,17 +180,35 @@ function canvasOf(map, paint) {
 
 const hot = level => [255, Math.max(0, 255 - level), 40, Math.min(230, level * 1.1)];
 
-function clearHeat() {
+// Over the picture in its own colours: white alone would look like white paint.
+function hatch() {
+  const tile = document.createElement('canvas');
+  tile.width = tile.height = 8;
+  const context = tile.getContext('2d');
+  context.fillStyle = 'rgba(255, 255, 255, 0.88)';
+  context.fillRect(0, 0, 8, 8);
+  context.strokeStyle = '#b3261e';
+  for (const start of [-8, 0, 8]) {
+    context.moveTo(start, 8);
+    context.lineTo(start + 8, 0);
+  }
+  context.stroke();
+  return tile;
+}
+
+function clearHeat(threshold = choice.threshold) {
   const heat = by('heat');
   heat.width = atlas.picture.columns;
   heat.height = atlas.picture.rows;
-  const context = heat.getContext('2d');
   if (!by('masked').checked) return;
-  const limit = choice.threshold / 100 * 255;
-  const white = level => level >= limit ? [255, 255, 255, 235] : [0, 0, 0, 0];
+  const context = heat.getContext('2d'), limit = threshold / 100 * 255;
+  const opaque = level => [0, 0, 0, level >= limit ? 255 : 0];
   for (const key of choice.motifs) {
-    context.drawImage(canvasOf(motifs.get(key), white), 0, 0, heat.width, heat.height);
+    context.drawImage(canvasOf(motifs.get(key), opaque), 0, 0, heat.width, heat.height);
   }
+  context.globalCompositeOperation = 'source-in';
+  context.fillStyle = context.createPattern(hatch(), 'repeat');
+  context.fillRect(0, 0, heat.width, heat.height);
 }
 
 function showHeat(map, words) {
@@ -200,12 +223,15 @@ function showHeat(map, words) {
 
 function leave() {
   clearHeat();
-  by('caption').textContent = choice.motifs.size && by('masked').checked
-      ? 'White is taken out of the picture.' : 'Point at a feature to see where it fires.';
+  by('caption').textContent = choice.motifs.size
+      ? (by('masked').checked ? 'What is hatched is taken out of the picture.' : '')
+      : choice.dropped.size
+      ? 'Single features leave the style; only a whole motif is taken out of the picture too.'
+      : 'Point at a feature to see where it fires; a click drops it, another one keeps it.';
 }
 
 const told = channel => `${channel.layer}, channel ${channel.channel}: ${channel.colour}, ` +
-    `about ${Math.round(channel.extent)} pixels across, strength ` +
+    `fires in places about ${Math.round(channel.extent)} pixels across, strength ` +
     `${Math.round(100 * channel.strength)} %`;
 
 // --- building -----------------------------------------------------------------------------------
@@ -286,9 +312,8 @@ function build() {
     }
     if (layer.silent.length) {
       section.append(element('p', { className: 'silent', textContent:
-          `${layer.silent.length} channels never fire in this picture: ` +
-          `${layer.silent.join(', ')}. They stay in the loss and keep the result from ` +
-          'what the picture does not have.' }));
+          `Never fire in this picture: channels ${layer.silent.join(', ')}. They stay in the ` +
+          'style, and keep out of the result what the picture does not have.' }));
     }
     by('main').append(section);
     by('layer').append(element('option', { value: layer.name, textContent: layer.name }));
@@ -315,15 +340,16 @@ function build() {
 // --- what is shown ------------------------------------------------------------------------------
 
 function passes(channel) {
-  const words = by('search').value.toLowerCase().split(/\s+/).filter(word => word);
+  const words = by('search').value.toLowerCase().replace(/\b(motif|channel)\s+(\d+)/g, '$1#$2')
+      .split(/[\s,]+/).filter(word => word);
   const state = by('state').value;
   return (!by('layer').value || channel.layer === by('layer').value) &&
       (!state || (state === 'dropped') === choice.dropped.has(keyOf(channel))) &&
       (!colours.size || colours.has(channel.colour)) &&
       channel.extent >= by('size-from').value && Math.floor(channel.extent) <= by('size-to').value &&
       100 * channel.strength >= by('strength').value &&
-      words.every(word => /^\d+$/.test(word)
-          ? channel.words.split(/\s+/).includes(word) : channel.words.includes(word));
+      words.every(word => /^(\w+#)?\d+$/.test(word)
+          ? channel.words.includes(word) : channel.words.some(own => own.includes(word)));
 }
 
 function filter() {
@@ -345,6 +371,7 @@ function filter() {
   for (const section of document.querySelectorAll('section')) {
     section.hidden = !seen.has(section.dataset.layer);
   }
+  by('nothing').hidden = shown.length > 0;
   count();
 }
 
@@ -365,13 +392,15 @@ function redraw() {
     const motif = motifs.get(key), dropped = choice.motifs.has(key);
     const left = motif.channels.filter(n => !choice.dropped.has(`${motif.layer}/${n}`)).length;
     block.classList.toggle('dropped', dropped);
-    block.querySelector('.toggle').textContent = dropped ? 'Dropped' : 'Drop motif';
+    block.querySelector('.toggle').textContent = dropped ? 'Keep motif' : 'Drop motif';
     block.querySelector('.toggle').ariaPressed = String(dropped);
-    block.querySelector('h3 small').textContent = `${left} of ${motif.channels.length} channels`;
+    block.querySelector('h3 small').textContent = 
+        `${left} of ${motif.channels.length} kept`;
   }
   by('undo').disabled = !past.length;
   by('redo').disabled = !future.length;
-  by('reset').disabled = !choice.dropped.size && !choice.motifs.size;
+  by('reset').disabled = !choice.dropped.size && !choice.motifs.size &&
+      choice.threshold === nothing.threshold;
   by('threshold').value = choice.threshold;
   by('threshold-told').textContent = `${choice.threshold} %`;
   if (by('state').value) filter(); else count();
@@ -400,8 +429,13 @@ by('main').addEventListener('click', event => {
   const found = cardOf(event);
   if (!found) return;
   found[0].focus();
-  if (event.target.tagName === 'IMG' && event.detail === 2) enlarge(found[1]);
-  else if (event.target.tagName !== 'IMG' || event.detail < 2) toggleChannel(found[1]);
+  if (event.target.tagName !== 'IMG' || event.detail === 1) toggleChannel(found[1]);
+  else if (event.detail === 2) {
+    undo();  // what the first of the two clicks did
+    future.length = 0;
+    redraw();
+    enlarge(found[1]);
+  }
 });
 for (const name of ['mouseover', 'focusin']) {
   by('main').addEventListener(name, event => {
@@ -462,8 +496,7 @@ document.addEventListener('keydown', event => {
 
 by('undo').onclick = undo;
 by('redo').onclick = redo;
-by('reset').onclick = () => change(() => take({ dropped: [], motifs: [],
-                                                threshold: choice.threshold }));
+by('reset').onclick = () => change(() => take(nothing));
 by('export').onclick = save;
 by('import').onclick = () => by('file').click();
 by('file').onchange = async event => {
@@ -482,6 +515,10 @@ by('clear').onclick = () => {
   colours.clear();
   for (const button of by('colours').children) button.ariaPressed = 'false';
   filter();
+};
+by('threshold').oninput = event => {
+  by('threshold-told').textContent = `${event.target.value} %`;
+  clearHeat(Number(event.target.value));
 };
 by('threshold').onchange = event => change(() => { choice.threshold = Number(event.target.value); });
 by('masked').onchange = leave;

@@ -44,7 +44,7 @@ def save_distributions(path, pictures, titles, width=3.2):
         titles: one a picture.
         width: of each, in inches.
     """
-    figure = Figure(figsize=(width * len(pictures), 2 * width), layout='constrained')
+    figure = Figure(figsize=(width * len(pictures), 1.75 * width), layout='constrained')
     FigureCanvasAgg(figure)
     tops, bottoms = figure.subplots(2, len(pictures), squeeze=False)
     reach = palettes.REACH
@@ -55,9 +55,10 @@ def save_distributions(path, pictures, titles, width=3.2):
         shares = palettes.distribution(picture)
         drawn = bottom.imshow(shares, origin='lower', extent=(-reach, reach, -reach, reach),
                               norm=LogNorm(1e-4, 0.3), cmap='magma_r')
-        bottom.set(xlabel='b*, blue to yellow', ylabel='a*, green to red',
-                   title=f'{palettes.entropy(picture):.2f} bits')
-    figure.colorbar(drawn, ax=list(bottoms), label='share of the pixels')
+        bottom.set(xlabel='b*, blue to yellow', ylabel='a*, green to red')
+        bottom.set_title(f'its colours, spread over {palettes.entropy(picture):.2f} bits',
+                         fontsize=9)
+    figure.colorbar(drawn, ax=[*tops, *bottoms], label='share of the pixels')
     figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
 
 

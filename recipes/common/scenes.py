@@ -85,8 +85,10 @@ class Scene:
             found.append(images.crop_square(kept) if self.options.crop and kept is not None
                          else kept)
         if not known:
-            raise ArchiveError(f'{self.options.features} was made on another picture than '
-                               f'{", ".join(map(str, self.options.style))}; make an atlas of that')
+            raise ArchiveError(f'{self.options.features} was made on another picture '
+                               f'({self.selection.picture}) than '
+                               f'{", ".join(map(str, self.options.style))}; take that as --style, '
+                               'or make an atlas of this')
         return found
 
     def _palette(self, rgb):

@@ -23,16 +23,18 @@ from models.errors import ArchiveError
 from recipes.common import masks
 
 FORMAT, VERSION = 'style features', 1
+REMEDY = 'take a selection.json that the page of feature_atlas.py exported'
 LARGEST = 4096  # positions along one side of a heat map; beyond it the file is no atlas's
 
 # layer: its name; heat: float32 (rows, columns), 0..1.
 Motif = namedtuple('Motif', 'layer motif heat')
 
 
-class Selection(namedtuple('Selection', 'path model pixels threshold channels dropped motifs')):
+class Selection(namedtuple('Selection', 'path model picture pixels threshold channels dropped '
+                                      'motifs')):
     """A selection.
 
-    path: of its file; model: name of the network; pixels: hash of the picture, as
+    path: of its file; model: name of the network; picture: name of its file; pixels: hash of it, as
     `runs.pixel_hash` gives it; threshold: 0..1; channels: layer to how many there are; dropped:
     layer to a sorted list of channels; motifs: list of `Motif`.
     """
@@ -101,17 +103,15 @@ def read(path):
     try:
         text = Path(path).read_text(encoding='utf-8')
     except FileNotFoundError as problem:
-        raise ArchiveError(f'there is no selection {path}; export one from the page of '
-                           'feature_atlas.py') from problem
+        raise ArchiveError(f'there is no selection {path}; {REMEDY}') from problem
     except (OSError, UnicodeDecodeError) as problem:
-        raise ArchiveError(f'{path} cannot be read as a selection') from problem
+        raise ArchiveError(f'{path} cannot be read; {REMEDY}') from problem
     try:
         found = json.loads(text)
-    except ValueError as problem:
-        raise ArchiveError(f'{path} is no selection: it is no JSON ({problem})') from problem
+    except ValueError:
+        found = None
     if not isinstance(found, dict) or found.get('format') != FORMAT:
-        raise ArchiveError(f'{path} is no selection of the page of feature_atlas.py: its format '
-                           f'is not {FORMAT!r}')
+        raise ArchiveError(f'{path} is no selection; {REMEDY}')
     if found.get('version') != VERSION:
         raise ArchiveError(f'{path} has version {found.get("version")!r}, and version {VERSION} '
                            'is known; export it anew')
@@ -144,10 +144,10 @@ def _checked(path, found):
     if not channels:
         raise ValueError('it has no layers')
     motifs = [_motif(entry) for entry in found['motifs']]
-    model, pixels = found['model'], found['picture']['pixels']
-    if not isinstance(model, str) or not isinstance(pixels, str):
-        raise ValueError('model and pixels are names')
-    return Selection(str(path), model, pixels, float(threshold), channels, dropped, motifs)
+    model, picture, pixels = found['model'], found['picture']['name'], found['picture']['pixels']
+    if not all(isinstance(name, str) for name in (model, picture, pixels)):
+        raise ValueError('model, name and pixels are texts')
+    return Selection(str(path), model, picture, pixels, float(threshold), channels, dropped, motifs)
 
 
 def _motif(entry):

@@ -44,6 +44,7 @@ def parse(arguments):
     add_process_options(parser)
     options = parser.parse_args(arguments)
     if options.resume:
+        runs.read_record(options.resume)  # first of all it must be there
         other = [name for name, value in vars(options).items()
                  if name not in RESUMABLE and value != parser.get_default(name)]
         if other:

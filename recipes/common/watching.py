@@ -2,14 +2,16 @@
 
 import html
 import time
-from math import log10
+from math import ceil, floor, log10
 
 from recipes.common import figures, images
 
 PAGE = images.ASSETS / 'watch.html'
-EVERY = 2.0   # seconds at least between two versions of the page
-WIDTH, HEIGHT, DECADES = 600, 240, 6  # of the drawing; powers of ten below the largest, at most
-COLOURS = ('#1d1f24', '#2b6be4', '#cf3b32', '#14795b', '#e58a2b', '#8a4fc0', '#3fb2b8', '#93969d')
+EVERY = 2.0    # seconds at least between two versions of the page
+DECADES = 6    # powers of ten below the largest loss that are drawn, at most
+LEFT, TOP, WIDTH, HEIGHT, BELOW = 44, 8, 600, 260, 34  # of the drawing: margins, and what is inside
+COLOURS = ('#1d1f24', '#2b6be4', '#cf3b32', '#14795b', '#e58a2b', '#8a4fc0', '#3fb2b8', '#93969d',
+           '#a3701f', '#c2418c', '#5b6b1f', '#7fa8f0')
 
 
 class Watch:
@@ -17,14 +19,14 @@ class Watch:
 
     Args:
         run: `runs.Run`.
+        title: of the page.
         names: of the terms of the loss.
         last: number of the last round.
-        evals: evaluations in each round.
     """
 
-    def __init__(self, run, names, last, evals):
-        self.run, self.names, self.last, self.evals = run, list(names), last, evals
-        self.written, self.left = 0.0, None
+    def __init__(self, run, title, names, last):
+        self.run, self.title, self.names, self.last = run, title, list(names), last
+        self.written = 0.0
 
     def show(self, history, rounds, predicted=None, ended=False, at_once=False):
         """Write the page, unless it was written a moment ago.
@@ -39,18 +41,27 @@ class Watch:
         if not (ended or at_once) and time.monotonic() - self.written < EVERY:
             return
         self.written = time.monotonic()
-        status = 'finished' if ended else (
-            f'round {min(len(rounds), self.last)} of {self.last}, '
-            f'about {words(predicted)} left' if predicted is not None else 'begins')
-        pictures = ''.join(
-            f'<figure><img src="round_{number:02d}.png" alt=""><figcaption>'
-            f'{f"round {number}" if number else "start"}</figcaption></figure>'
-            for number in reversed(rounds))
+        if ended:
+            status = f'finished after {words(self.run.seconds())}'
+        elif predicted is None:
+            status = 'begins'
+        else:
+            status = (f'round {min(len(rounds), self.last)} of {self.last}, '
+                      f'about {words(predicted)} left')
+        shown = [picture(f'round_{number:02d}.png', f'round {number}' if number else 'start')
+                 for number in reversed(rounds)]
+        latest = picture('result.png', 'result.png, the best of all evaluations') if ended else \
+            ''.join(shown[:1])
         figures.fill_page(self.run, 'watch.html', PAGE, {
             'refresh': '' if ended else f'<meta http-equiv="refresh" content="{EVERY:.0f}">',
-            'status': html.escape(status), 'pictures': pictures,
-            'evaluations': str(len(history)),
-            'curves': curves(history, self.names)})
+            'name': html.escape(self.title), 'status': html.escape(status),
+            'latest': latest, 'heading': 'Rounds, the newest first' if rounds else '',
+            'pictures': ''.join(shown), 'curves': curves(history, self.names)})
+
+
+def picture(file, words_):
+    """Return a picture of the run with what it is below."""
+    return f'<figure><img src="{file}" alt="{words_}"><figcaption>{words_}</figcaption></figure>'
 
 
 def words(seconds):
@@ -61,34 +72,71 @@ def words(seconds):
 
 
 def curves(history, names):
-    """Return the loss and its terms over the evaluations as an SVG drawing, on a scale of powers
-    of ten.
+    """Return the loss and its terms over the evaluations as an SVG drawing with a legend, on a
+    scale of powers of ten.
 
     Args:
         history: terms of each evaluation.
         names: of the terms.
     """
     if len(history) < 2:
-        return '<p>No evaluations yet.</p>'
+        return '<p>The losses are drawn from the second evaluation on.</p>'
     step = max(1, len(history) // WIDTH)
     rows = [[float(sum(terms)), *map(float, terms)] for terms in history[::step]]
-    largest = max(max(row) for row in rows)
-    lines, legend = [], []
+    positive = [value for row in rows for value in row if value > 0] or [1.0]
+    top = log10(max(positive))
+    bottom = max(floor(log10(min(positive))), top - DECADES)
+    scale = Scale(len(rows), top, max(top - bottom, 1e-9))
+    drawn, legend = scale.grid(len(history)), []
     for index, name in enumerate(['total', *names]):
         values = [row[index] for row in rows]
         if max(values) <= 0:
             continue
-        points = ' '.join(f'{WIDTH * place / (len(values) - 1):.1f},{_height(value, largest):.1f}'
+        points = ' '.join(f'{scale.along(place):.1f},{scale.down(value):.1f}'
                           for place, value in enumerate(values))
         colour = COLOURS[index % len(COLOURS)]
-        lines.append(f'<polyline points="{points}" stroke="{colour}"/>')
+        width = 2.5 if name == 'total' else 1.5
+        drawn.append(f'<polyline points="{points}" stroke="{colour}" stroke-width="{width}"/>')
         legend.append(f'<li><i style="background:{colour}"></i>{html.escape(name)} '
                       f'<b>{values[-1]:.3g}</b></li>')
-    return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="losses">'
-            f'{"".join(lines)}</svg><ul>{"".join(legend)}</ul>')
+    size = f'0 0 {LEFT + WIDTH + 10} {TOP + HEIGHT + BELOW}'
+    return (f'<svg viewBox="{size}" role="img" aria-label="losses">{"".join(drawn)}</svg>'
+            f'<ul>{"".join(legend)}</ul>')
 
 
-def _height(value, largest):
-    """Return how far from the top a value is drawn."""
-    below = DECADES if value <= 0 else min(DECADES, log10(largest / value))
-    return 4 + (HEIGHT - 8) * below / DECADES
+class Scale:
+    """Where an evaluation and a loss are drawn.
+
+    Args:
+        count: of the evaluations that are drawn.
+        top: power of ten at the upper edge.
+        decades: powers of ten from there to the lower edge.
+    """
+
+    def __init__(self, count, top, decades):
+        self.count, self.top, self.decades = count, top, decades
+
+    def along(self, place):
+        """Return how far from the left an evaluation is drawn, by its place from 0."""
+        return LEFT + WIDTH * place / (self.count - 1)
+
+    def down(self, value):
+        """Return how far from the top a loss is drawn; what is below the edge, there."""
+        below = self.top - log10(value) if value > 0 else self.decades
+        return TOP + HEIGHT * min(1.0, below / self.decades)
+
+    def grid(self, evaluations):
+        """Return lines at the powers of ten, and words at both axes, a list of SVG elements."""
+        found = []
+        for power in range(ceil(self.top - self.decades), floor(self.top) + 1):
+            down = self.down(10.0 ** power)
+            found.append(f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{down:.1f}" y2="{down:.1f}"/>'
+                         f'<text x="{LEFT - 6}" y="{down + 4:.1f}" text-anchor="end">1e{power}'
+                         '</text>')
+        below = TOP + HEIGHT + 16
+        for share, anchor in ((0.0, 'start'), (0.5, 'middle'), (1.0, 'end')):
+            found.append(f'<text x="{LEFT + share * WIDTH:.0f}" y="{below}" text-anchor="{anchor}">'
+                         f'{round(1 + share * (evaluations - 1))}</text>')
+        found.append(f'<text x="{LEFT + WIDTH / 2}" y="{below + 14}" text-anchor="middle">'
+                     'evaluations</text>')
+        return found

@@ -46,6 +46,8 @@ def selection_without(atlas, dropped, path, picture):
 
 def test_the_detector_tells_circles_from_triangles_and_squares():
     rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
+    gallery = images.ASSETS / 'gallery' / 'circles_and_triangles.png'
+    np.testing.assert_array_equal(images.read(gallery), rgb)
     assert shapes.rounds_and_others(rgb, RADIUS) == (32, 27)  # some corners lie on the border
     without = np.where(circles[..., None] > 0.02, shapes.GROUND, rgb).astype('uint8')
     assert shapes.rounds_and_others(without, RADIUS)[0] == 0

@@ -205,6 +205,19 @@ def test_dropped_channels_and_places_leave_the_loss(tmp_path, picture, finished)
         other['style conv1_1'], rel=1e-3)
 
 
+def test_of_two_paintings_places_are_taken_out_of_one_and_it_is_told(tmp_path, picture, finished,
+                                                                   capsys):
+    atlas = data_of(finished)
+    path = select(tmp_path / 's.json', picture, atlas,
+                  chosen=[('conv4_1', atlas['motifs'][-1]['motif'])])
+    out = tmp_path / 'run'
+    styletransfer.main(['--size', '32', '--rounds', '1', '--evals', '1', '--style', str(picture),
+                        str(images.PAINTING), '--features', str(path), '--out', str(out)])
+    assert f'places that of {picture.name} only' in capsys.readouterr().err
+    one, other = json.loads((out / 'run.json').read_text())['parameters']['kept_pixels']
+    assert one is not None and other is None
+
+
 def test_a_run_with_a_selection_goes_on(tmp_path, picture, finished, error_of):
     atlas = data_of(finished)
     path = select(tmp_path / 's.json', picture, atlas, [('conv1_1', 3)],

@@ -163,10 +163,46 @@ def test_filters_search_and_clear(hands):
     assert [card.get_attribute('data-key') for card in hands.visible_cards()
             if card.get_attribute('data-key').endswith('/7')] == ['conv3_1/7']
     hands.one('#clear').click()
+    hands.one('#search').send_keys('Motif 1')
+    found = {card.get_attribute('data-key') for card in hands.visible_cards()}
+    assert found == {card.get_attribute('data-key') for block in hands.all('.motif')
+                     if block.get_attribute('data-motif').endswith('#1')
+                     for card in block.find_elements('css selector', '.card')}
+    hands.one('#clear').click()
+    assert not hands.one('#nothing').is_displayed()
     hands.set('#state', 'dropped')
     assert not hands.visible_cards() and '0 shown' in hands.count()
+    assert hands.one('#nothing').is_displayed()
     hands.one('#clear').click()
     assert len(hands.visible_cards()) == everything
+
+
+def test_a_double_click_enlarges_a_card_and_keeps_it(hands):
+    from selenium.webdriver import ActionChains
+    image = hands.one('.card img')
+    ActionChains(hands.driver).double_click(image).perform()
+    assert hands.one('#large').get_property('open')
+    assert 'dropped' not in hands.one('.card').get_attribute('class')
+    assert not hands.one('#undo').is_enabled() and not hands.one('#redo').is_enabled()
+
+
+def test_the_slider_tells_how_much_is_taken_out(hands):
+    def hatched():
+        return hands.driver.execute_script(
+            'const c = document.getElementById("heat");'
+            'return c.getContext("2d").getImageData(0, 0, c.width, c.height).data'
+            '.filter((v, i) => i % 4 === 3 && v > 0).length')
+
+    assert hatched() == 0
+    hands.one('.toggle').click()
+    hands.set('#threshold', 60)
+    little = hatched()
+    hands.set('#threshold', 10)
+    assert hatched() > little > 0
+    assert 'hatched' in hands.one('#caption').text
+    assert selections.read(hands.export()).threshold == 0.1
+    hands.one('#reset').click()
+    assert hatched() == 0 and hands.one('#threshold').get_property('value') == '30'
 
 
 def test_keys_heat_and_zoom(hands):
@@ -199,7 +235,7 @@ def test_keys_heat_and_zoom(hands):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('{', 'no JSON'), ('{}', 'no selection'),
+    ('{', 'no selection'), ('{}', 'no selection'),
     ('{"format": "style features", "version": 9}', 'Version 9'),
     ('{"format": "style features", "version": 1, "model": "vgg19"}', 'made with vgg19')])
 def test_files_that_are_no_selection_change_nothing(hands, tmp_path, text, words):

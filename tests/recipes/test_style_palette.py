@@ -79,13 +79,14 @@ def test_masks_and_a_style_mask_together(tmp_path):
 def test_a_degraded_run_shows_and_measures_it(tmp_path):
     record = paint(tmp_path / 'run', '--style-palette', '6')
     assert record['parameters']['style_palette'] == 6
-    assert {'style.png', 'colours.csv'} <= set(record['files'])
+    assert {'style_01.png', 'style.png', 'colours.csv'} <= set(record['files'])
     with open(tmp_path / 'run' / 'colours.csv') as file:
         row, = csv.DictReader(file)
     result = images.read(tmp_path / 'run' / 'result.png')
     assert row['colours'] == row['palette'] == '6' and float(row['near_palette']) == 1
     assert float(row['result_entropy']) == pytest.approx(palettes.entropy(result))
-    assert not {'style.png', 'colours.csv'} & set(paint(tmp_path / 'plain')['files'])
+    plain = paint(tmp_path / 'plain')['files']
+    assert not {'style_01.png', 'style.png', 'colours.csv'} & set(plain)
 
 
 @pytest.mark.parametrize('arguments, words', [

@@ -138,7 +138,7 @@ def test_a_state_is_exact_and_not_read_from_a_picture(finished):
 @pytest.mark.parametrize('change, arguments, words', [
     (None, ['--resume', '{run}'], 'has all of its 3 rounds'),
     (None, ['--resume', '{run}', '--from', '7'], 'no round 7 to go on from; it has 0 to 3'),
-    (None, ['--resume', 'nowhere'], 'nowhere is no run of the archive'),
+    (None, ['--resume', 'nowhere', '--size', '32'], 'nowhere is no run of the archive'),
     (None, ['--resume', '{run}', '--style-weight', '3'], '--style-weight cannot be changed'),
     (None, ['--from', '1'], 'name the run with --resume'),
     ('state', ['--resume', '{run}', '--from', '2'], 'state_02.npz is no state of a run'),

@@ -40,11 +40,12 @@ def test_the_page_follows_the_run(tmp_path, monkeypatch):
                         '--out', str(tmp_path / 'run')])
     first, *between, last = map(Pictures, pages)
     assert first.refreshes and between[-1].refreshes and not last.refreshes
-    assert first.pictures == ['round_00.png']
-    assert last.pictures == ['round_02.png', 'round_01.png', 'round_00.png']
+    assert first.pictures == ['round_00.png', 'round_00.png']  # large, and among the rounds
+    assert last.pictures == ['result.png', 'round_02.png', 'round_01.png', 'round_00.png']
     assert all((tmp_path / 'run' / name).exists() for name in last.pictures)
     assert 'round 1 of 2, about' in pages[1] and 'left' in pages[1]
-    assert '<h1>finished</h1>' in pages[-1] and len(pages) > 5
+    assert '<h1>astronaut.png as windy_night.jpg: finished after ' in pages[-1]
+    assert len(pages) > 5
 
 
 def test_without_the_option_there_is_no_page(tmp_path):
@@ -53,15 +54,34 @@ def test_without_the_option_there_is_no_page(tmp_path):
     assert not (tmp_path / 'run' / 'watch.html').exists()
 
 
+def drawing(history, names):
+    return xml.etree.ElementTree.fromstring(watching.curves(history, names).partition('<ul>')[0])
+
+
 def test_curves_fall_as_the_losses_do():
     history = [np.array([10.0 ** -index, 0.0]) for index in range(5)]
-    drawn = watching.curves(history, ['style', 'total variation'])
-    svg = xml.etree.ElementTree.fromstring(drawn.partition('<ul>')[0])
+    svg = drawing(history, ['style', 'total variation'])
     heights = [[float(point.split(',')[1]) for point in line.get('points').split()]
                for line in svg.iter('polyline')]
     assert len(heights) == 2  # the total and one term; what is zero all along is not drawn
-    np.testing.assert_allclose(heights[0], 4 + 232 / 6 * np.arange(5), atol=0.06)  # told to 0.1
-    assert 'No evaluations' in watching.curves(history[:1], ['style'])
+    np.testing.assert_allclose(heights[0], 8 + 260 / 4 * np.arange(5), atol=0.06)  # told to 0.1
+    words = [text.text for text in svg.iter('text')]
+    assert words == ['1e-4', '1e-3', '1e-2', '1e-1', '1e0', '1', '3', '5', 'evaluations']
+    lines = [float(line.get('y1')) for line in svg.iter('line')]
+    np.testing.assert_allclose(lines, heights[0][::-1], atol=0.06)
+    assert 'second evaluation' in watching.curves(history[:1], ['style'])
+
+
+def test_curves_differ_in_colour_and_stay_inside():
+    names = [f'style conv{index}' for index in range(11)]
+    history = [np.full(11, 3e4), np.full(11, 1e-9)]  # falls farther than is drawn
+    svg = drawing(history, names)
+    colours = [line.get('stroke') for line in svg.iter('polyline')]
+    assert len(set(colours)) == len(colours) == 12
+    heights = [float(point.split(',')[1]) for line in svg.iter('polyline')
+               for point in line.get('points').split()]
+    assert min(heights) >= 8 and max(heights) == 268
+    assert len(list(svg.iter('line'))) == 6
 
 
 def test_times_in_words():

@@ -46,7 +46,7 @@ def test_what_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize('edit, words', [
-    (lambda found: found.update(format='x'), 'no selection of the page'),
+    (lambda found: found.update(format='x'), 'no selection; take a selection.json'),
     (lambda found: found.update(version=2), 'version 2'),
     (lambda found: found.pop('motifs'), "'motifs' is missing"),
     (lambda found: found.update(threshold='much'), "threshold 'much'"),
@@ -59,7 +59,7 @@ def test_what_is_kept(tmp_path):
     (lambda found: found['motifs'][0].update(rows=3), 'has 8 positions, not 3x4'),
     (lambda found: found['motifs'][0].update(rows=-1), 'has -1x4 positions'),
     (lambda found: found['motifs'][0].update(heat='?'), 'motif 0 of conv1_1 is no base64'),
-    (lambda found: found.update(model=7), 'model and pixels are names'),
+    (lambda found: found.update(model=7), 'model, name and pixels are texts'),
 ])
 def test_what_cannot_be_is_told(tmp_path, edit, words):
     with pytest.raises(ArchiveError, match='selection.json') as problem:
