@@ -413,7 +413,7 @@ def tell_time(easel, phase, journal, seconds):
     journal.predict(total)
     journal.run.save_record(seconds_predicted=round(total, 1),
                             seconds_an_evaluation=round(seconds, 3))
-    tell(options, f'takes about {watching.words(total)}: {seconds:.2g} s for each loss and gradient')
+    tell(options, f'takes about {watching.words(total)}: {seconds:.2g} s an evaluation')
 
 
 def objective_of(loss, targets, shape):
