@@ -102,7 +102,7 @@ def parse(arguments):
 
 def describe(options, picture):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
-    names = 'style style_statistics lines size seed evals noise tv_weight'
+    names = 'layers style style_statistics lines size seed evals noise tv_weight'
     return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
 
 

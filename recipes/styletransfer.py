@@ -29,6 +29,7 @@ from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
 from recipes.common.style_options import parse
 
+FAINT = 1e-3  # of a term's gradient at noise: less, at the start, is none
 PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
 
 
@@ -58,6 +59,7 @@ def paint(options, state=None, elsewhere=False):
     """
     scene = Scene(options)
     net, mean_pixel = load_network(options)
+    remembered = style_options.remembered(options)
     if scene.selection is not None:
         scene.selection.check(net, options.model, options.style_layers)
         options = copy.copy(options)
@@ -68,7 +70,7 @@ def paint(options, state=None, elsewhere=False):
     if scene.selection is not None and len(scene.paintings) > 1:
         tell(options, f'{options.features}: channels leave the style of all paintings, places that '
                       f'of {scene.selection.picture} only')
-    run.save_record(parameters=parameters, options=style_options.remembered(options),
+    run.save_record(parameters=parameters, options=remembered,
                     plan=plan._asdict(), content=str(options.content),
                     style=[str(path) for path in options.style])
     with run.recorded():
@@ -85,18 +87,22 @@ def paint(options, state=None, elsewhere=False):
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
                                  options.save_every, number, earlier)
         if options.watch:
-            title = ' and '.join(Path(style).name for style in options.style)
-            journal.watch = watching.Watch(run, f'{Path(options.content).name} as {title}',
+            styles = ' and '.join(Path(style).name for style in options.style)
+            journal.watch = watching.Watch(run, f'{Path(options.content).name} as {styles}',
                                            easel.terms.names, options.rounds * options.phases)
             tell(options, f'open {(run.folder / "watch.html").resolve().as_uri()} in a browser to '
                           'look on')
-        for phase in range(first, options.phases):
-            try:
-                paint_phase(easel, phase, journal, state if phase == first else None)
-            finally:
-                journal.keep_best()
+        try:
+            for phase in range(first, options.phases):
+                try:
+                    paint_phase(easel, phase, journal, state if phase == first else None)
+                finally:
+                    journal.keep_best()
+        except BaseException:
+            journal.show(ended='stopped')
+            raise
         journal.save_figures()
-        journal.show(ended=True)
+        journal.show(ended='finished')
         if scene.degrades:
             save_style_figure(run, options, scene)
     return run.folder
@@ -156,7 +162,8 @@ def make_plan(options, net, scene):
     painting_shapes = [(1, 3, *images.fitted(rgb.shape, size)) for rgb in scene.paintings]
     adam = options.optimiser == 'adam'
     needs = memory.Needs(net, options.content_layers, options.style_layers, scene.shapes()[-1],
-                         painting_shapes, adam, options.evals, options.bounds)
+                         painting_shapes, adam, options.evals, options.bounds,
+                         scene.count_of_regions)
     return memory.plan(needs, options.memory, None if adam else options.corrections)
 
 
@@ -168,7 +175,8 @@ def describe(options, scene, plan):
              'optimiser bounds normalise_gradients')
     init = options.init
     return {**command_line.described(options, names),
-            'init': init if init in ('noise', 'content') else runs.pixel_hash(images.read(init)),
+            'init': init if init in ('noise', 'content') else runs.pixel_hash(scene.first),
+            'rounds': options.rounds if options.phases > 1 else None,
             'rate': options.rate if options.optimiser == 'adam' else None,
             'corrections': plan.corrections, 'tiles': plan.core,
             'painting_tiles': plan.painting_core,
@@ -296,30 +304,41 @@ class Easel:
         margin = self.options.margin
         rows, columns = shape[2] - 2 * margin, shape[3] - 2 * margin
         if before is not None:
-            return images.enlarge(before, rows, columns, margin)
-        if self.options.init == 'noise':
-            return noise(self.options, shape)
-        rgb = images.extend(self.scene.start(rows, columns), margin)
-        return self.prepare(rgb).astype('float64')
+            start = images.enlarge(before, rows, columns, margin)
+        elif self.options.init == 'noise':
+            start = noise(self.options, shape)
+        else:
+            start = self.prepare(images.extend(self.scene.start(rows, columns), margin))
+        if self.options.bounds:
+            start = np.clip(start, *(bound.reshape(shape) for bound in self.bounds(shape)))
+        return start.astype('float64')
 
     def weights(self, targets, start):
         """Return the weights of the terms, (terms,)."""
         weights = np.array(list(weights_of(self.options, self.net, start.shape).values()))
         if not self.options.normalise_gradients:
             return weights
-        norms = []
-        for one in np.eye(len(weights)):
-            _, gradient = self.loss(start.astype('float32'), *targets.weighted(one).arrays())
-            norms.append(np.abs(gradient).sum(dtype='float64'))
-        return weights / [norm or 1 for norm in norms]
+        norms = self.gradient_norms(targets, start)
+        if self.options.init != 'noise':  # the photo has no content loss, and so no gradient of it
+            at_noise = self.gradient_norms(targets, noise(self.options, start.shape))
+            norms = np.where(norms < FAINT * at_noise, at_noise, norms)
+        return weights / np.where(norms > 0, norms, 1)
+
+    def gradient_norms(self, targets, picture):
+        """Return the sum of the absolute gradient of each term by itself, (terms,)."""
+        gradients = (self.loss(picture.astype('float32'), *targets.weighted(one).arrays())[1]
+                     for one in np.eye(len(self.terms.names)))
+        return np.array([np.abs(gradient).sum(dtype='float64') for gradient in gradients])
+
+    def bounds(self, shape):
+        """Return (black, white) of each number of a picture, flat float64 arrays."""
+        return tuple(np.broadcast_to(self.prepare(np.full((1, 1, 3), level, 'uint8')), shape)
+                     .ravel().astype('float64') for level in (0, 255))
 
     def optimiser(self, shape):
         """Return the optimiser of a phase."""
-        options, bounds = self.options, None
-        if options.bounds:
-            black = np.broadcast_to(self.prepare(np.zeros((1, 1, 3), 'uint8')), shape)
-            white = np.broadcast_to(self.prepare(np.full((1, 1, 3), 255, 'uint8')), shape)
-            bounds = black.ravel().astype('float64'), white.ravel().astype('float64')
+        options = self.options
+        bounds = self.bounds(shape) if options.bounds else None
         if options.optimiser == 'adam':
             return Adam(options.rate, bounds)
         return lbfgs.Lbfgs(options.factr, options.pgtol, self.plan.corrections, bounds)
@@ -364,6 +383,7 @@ def paint_phase(easel, phase, journal, state):
         optimiser.state = dict(state.optimiser)
         aim.recall(start)
     else:
+        aim.on_evaluation = lambda loss, x: journal.keep_frame(x)
         aim.eval_loss(start)
     tell_time(easel, phase, journal, time.perf_counter() - began)
     if journal.number < 0:
@@ -380,7 +400,7 @@ def minimise(options, optimiser, start, journal, left):
     with tqdm(total=left * options.evals, disable=options.quiet, unit='eval') as bar:
 
         def show(loss, x):
-            bar.set_postfix_str(f'loss {loss:.4g}', refresh=False)
+            bar.set_postfix_str(f'loss {journal.total(aim.history[-1]):.4g}', refresh=False)
             bar.update()
             journal.keep_frame(x)
             journal.show()
@@ -395,7 +415,7 @@ def minimise(options, optimiser, start, journal, left):
             yield x
             left -= 1
             if early:
-                bar.write(f'round {journal.number} {early}', file=sys.stderr)
+                tell(options, f'round {journal.number} {early}')
             describe_round()
             bar.total = bar.n + left * options.evals  # a round may overrun
 
@@ -432,14 +452,15 @@ def paint_grid(options):
     cells = [list(zip([name for name, _ in axes], values))
              for values in itertools.product(*(values for _, values in axes))]
     run = runs.Run('styletransfer', options.out, options.force)
-    run.save_record(grid=axes, parameters=style_options.remembered(options))
+    names = [f'cell_{number:02d}' for number in range(len(cells))]
+    run.save_record(grid=axes, parameters=style_options.remembered(options), cells=names)
     pictures = []
     with run.recorded():
-        for number, cell in enumerate(cells):
+        for name, cell in zip(names, cells):
             one = copy.deepcopy(options)
-            for name, value in cell:
-                setattr(one, name.replace('-', '_'), style_options.GRID[name](value))
-            one.out = run.folder / f'cell_{number:02d}'
+            for option, value in cell:
+                setattr(one, option.replace('-', '_'), style_options.GRID[option](value))
+            one.out = run.folder / name
             tell(options, title_of(cell).replace('\n', ', '))
             pictures.append(images.read(paint(one) / 'result.png'))
         with run.writing('grid.png') as path:

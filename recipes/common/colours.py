@@ -8,15 +8,16 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 WAYS = ('painting', 'luminance', 'matched')
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue; ITU-R BT.601
+LUMA = np.array((0.299, 0.587, 0.114))  # of red, green and blue; ITU-R BT.601
 # Added to the variances of colours, in squared grey levels: a grey painting has none across grey.
 SMALLEST_VARIANCE = 1.0
+STRIP = 256  # rows
 BLUR = 2.0  # pixels, the deviation of a Gaussian
 
 
 def luminance(rgb):
     """Return the luminance, float64 (rows, columns), 0..255."""
-    return rgb @ np.array(LUMA)
+    return rgb @ LUMA
 
 
 def as_grey(values):
@@ -27,8 +28,12 @@ def as_grey(values):
 
 def luminance_matched(painting, photo):
     """Return the painting's luminance with the photo's mean and deviation, as a grey picture."""
-    own, wanted = luminance(painting), luminance(photo)
-    return as_grey((own - own.mean()) * wanted.std() / max(own.std(), 1) + wanted.mean())
+    (mean, deviation), (wanted_mean, wanted_deviation) = (
+        (colour @ LUMA, np.sqrt(LUMA @ covariance @ LUMA))
+        for colour, covariance in map(_moments, (painting, photo)))
+    factor = wanted_deviation / max(deviation, 1)
+    return np.concatenate([as_grey((luminance(strip) - mean) * factor + wanted_mean)
+                           for strip in _strips(painting)])
 
 
 def with_colours_of(photo, picture):
@@ -43,10 +48,25 @@ def matched(painting, photo):
     A linear map of colours, with the symmetric root of both covariances (the paper's image
     analogies variant, section 4).
     """
-    own, wanted = (rgb.reshape(-1, 3).astype('float64') for rgb in (painting, photo))
-    roots = [_root(np.cov(colours.T) + SMALLEST_VARIANCE * np.eye(3)) for colours in (own, wanted)]
-    mapped = (own - own.mean(axis=0)) @ (roots[1] @ np.linalg.inv(roots[0])).T + wanted.mean(axis=0)
-    return np.clip(np.rint(mapped), 0, 255).astype('uint8').reshape(painting.shape)
+    (mean, own), (wanted_mean, wanted) = map(_moments, (painting, photo))
+    roots = [_root(covariance + SMALLEST_VARIANCE * np.eye(3)) for covariance in (own, wanted)]
+    linear = (roots[1] @ np.linalg.inv(roots[0])).T
+    mapped = ((strip - mean) @ linear + wanted_mean for strip in _strips(painting))
+    return np.concatenate([np.clip(np.rint(strip), 0, 255).astype('uint8') for strip in mapped])
+
+
+def _strips(rgb):
+    """Return a picture in strips: in float64, a whole one of a camera takes half a gigabyte."""
+    return (rgb[row:row + STRIP] for row in range(0, len(rgb), STRIP))
+
+
+def _moments(rgb):
+    """Return the mean (3,) and covariance (3, 3) of a picture's colours."""
+    count = rgb.shape[0] * rgb.shape[1]
+    mean = rgb.mean(axis=(0, 1))
+    covariance = sum(strip.T @ strip for strip in (
+        (strip - mean).reshape(-1, 3) for strip in _strips(rgb))) / max(count - 1, 1)
+    return mean, covariance
 
 
 def _root(covariance):

@@ -74,7 +74,7 @@ def fill_page(run, name, template, parts):
     page = re.sub(r'{{(\w+)}}', lambda match: parts[match.group(1)],
                   template.read_text(encoding='utf-8'))
     with run.writing(name) as path:
-        path.write_text(page, encoding='utf-8')
+        path.write_text(page, encoding='utf-8', errors='replace')  # names of files may be anything
 
 
 def mosaic(pictures, columns, gap=2):

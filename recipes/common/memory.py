@@ -19,6 +19,7 @@ FLOAT, DOUBLE = 4, 8
 LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
 BOUNDS_PICTURES = 15    # float64, with bounds: scipy's lists of them
 ADAM_PICTURES = 9       # float64
+GUIDED = 0.65           # of a style layer's activations, more for each region
 MOST_TILES = 128        # along one side
 RESERVE = 0.12          # of --memory, left free: a prediction was as much as 9 % too low
 FEWEST_CORRECTIONS = 3  # fewer, and L-BFGS is little better than the steepest descent
@@ -41,8 +42,12 @@ def of_machine():
 
 def activations_per_pixel(net, layers):
     """Return how many activations the network has for a pixel, down to the deepest layer."""
+    return _per_pixel(lasagne.layers.get_all_layers([net[name] for name in layers]))
+
+
+def _per_pixel(layers):
     total = 0
-    for layer in lasagne.layers.get_all_layers([net[name] for name in layers]):
+    for layer in layers:
         rows, columns = receptive_fields.receptive_field(layer)
         total += layer.output_shape[1] / (rows.stride * columns.stride)
     return total
@@ -59,14 +64,16 @@ class Needs:
         adam: whether Adam is the optimiser.
         evals: of a round; L-BFGS touches no more corrections.
         bounds: whether it has any.
+        regions: whose statistics are taken apart; 0 without masks.
     """
 
     def __init__(self, net, content_layers, style_layers, shape, painting_shapes, adam=False,
-                 evals=float('inf'), bounds=False):
+                 evals=float('inf'), bounds=False, regions=0):
         self.evals, self.bounds = evals, bounds
         self.net, self.shape, self.painting_shapes, self.adam = net, shape, painting_shapes, adam
         self.layers = list(dict.fromkeys([*content_layers, *style_layers]))
-        self.per_pixel = FLOAT * activations_per_pixel(net, self.layers)
+        guided = GUIDED * regions * _per_pixel([net[name] for name in style_layers])
+        self.per_pixel = FLOAT * (activations_per_pixel(net, self.layers) + guided)
         parameters = [parameter.get_value(borrow=True) for parameter in
                       lasagne.layers.get_all_params([net[name] for name in self.layers])]
         # Of each 3x3 kernel Winograd's convolution keeps a copy and 36 numbers.

@@ -100,17 +100,18 @@ def find(folder, wanted=None):
     return State.load(Path(folder) / STATE.format(there[-1] if wanted is None else wanted))
 
 
-def keeps(state):
-    """Return the function that tells which files of a run are older than a state."""
+def is_newer(state):
+    """Return a function from a file's name to whether it is newer than a state: True or False for
+    rounds, their states and frames, None for what is of the whole run."""
 
-    def keep(name):
+    def newer(name):
         match = NAMES.fullmatch(name)
-        if state is None or match is None:
-            return False
-        limit = len(state.history) if match.group(2) else state.number
-        return int(match.group(3)) <= limit
+        if match is None:
+            return None
+        limit = -1 if state is None else len(state.history) if match.group(2) else state.number
+        return int(match.group(3)) > limit
 
-    return keep
+    return newer
 
 
 def reopen(recipe, folder, state, out=None, force=False, elsewhere=False):
@@ -122,16 +123,24 @@ def reopen(recipe, folder, state, out=None, force=False, elsewhere=False):
         state: where it goes on, or None for the beginning.
         out, force: as of `runs.Run`.
         elsewhere: whether it goes on in a new folder, with copies of what is older.
+
+    Raises:
+        ArchiveError: the new folder is the run's own, or holds it.
     """
-    keep = keeps(state)
+    newer = is_newer(state)
     earlier = runs.read_record(folder)
     if elsewhere:
+        own = Path(folder).resolve()
+        if out is not None and Path(out).resolve() in (own, *own.parents):
+            raise ArchiveError(f'--out {out} would write over the run that goes on; take a new '
+                               'folder')
         run = runs.Run(recipe, out, force)
         run.save_record(**{name: value for name, value in earlier.items()
                            if name in ('options', 'parameters', 'plan')})
-        run.copy_from(folder, keep)
+        run.copy_from(folder, lambda name: newer(name) is False)
     else:
-        run = runs.Run.reopened(recipe, folder, keep)
+        # The result of before stays until there is a new one.
+        run = runs.Run.reopened(recipe, folder, lambda name: not newer(name))
     number = -1 if state is None else state.number
     run.save_record(rounds=[entry for entry in earlier.get('rounds', [])
                             if entry['round'] <= number],
@@ -201,13 +210,14 @@ class Journal:
         """Take how long the run will take from now on."""
         self.ends = time.monotonic() + seconds
 
-    def show(self, ended=False, at_once=False):
-        """Show on the page how the run goes, where there is one."""
+    def show(self, ended=None, at_once=False):
+        """Show on the page how the run goes, where there is one; ended: how, once it has."""
         if self.watch is None:
             return
         left = None if self.ends is None else max(0.0, self.ends - time.monotonic())
-        history = [*self.earlier, *self.objective.history]
-        self.watch.show(history, list(range(self.number + 1)), left, ended, at_once)
+        history = [] if self.objective is None else self.objective.history
+        totals = [[self.total(terms), *map(float, terms)] for terms in [*self.earlier, *history]]
+        self.watch.show(totals, list(range(self.number + 1)), left, ended, at_once)
 
     def keep_frame(self, x):
         """Keep a frame of the process, where it is time for one."""
@@ -252,6 +262,6 @@ class Journal:
                               [f'round {number}' if number else 'start' for number in shown])
         if self.every:
             names = sorted(name for name in self.run.record['files'] if name.startswith('frames/'))
-            frames = [images.read(self.run.folder / name) for name in [*names, 'result.png']]
+            frames = animations.Files([self.run.folder / name for name in [*names, 'result.png']])
             animations.save_gif(self.run, 'process.gif', frames)
             animations.save_mp4(self.run, 'process.mp4', frames)

@@ -52,6 +52,9 @@ class Run:
             recipe: its name.
             folder: of a run that has a run.json.
             keep: function from the name of a file of the run to whether it stays.
+
+        Raises:
+            ArchiveError: it has no run.json that can be read.
         """
         run = cls.__new__(cls)
         run.recipe, run.folder = recipe, Path(folder)
@@ -63,7 +66,7 @@ class Run:
         for partial in run.folder.rglob('*.partial'):  # of a process that was killed
             partial.unlink()
         run.record.pop('error', None)
-        run.save_record(status='running')
+        run.save_record(status='running', versions=versions(), threads=start.blas_threads())
         return run
 
     def copy_from(self, folder, keep):
@@ -208,12 +211,20 @@ def _make_folder(folder, force):
 
 def _remove_earlier_run(folder):
     try:
-        files = json.loads((folder / 'run.json').read_text())['files']
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads((folder / 'run.json').read_text())
+        files, cells = list(record['files']), list(record.get('cells', []))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return  # no run of the archive
     for path in (folder / name for name in files):
         if folder.resolve() in path.resolve().parents and path.is_file():
             path.unlink()
+    for cell in (folder / name for name in cells):  # of a grid: runs of their own
+        if folder.resolve() == cell.resolve().parent and cell.is_dir():
+            _remove_earlier_run(cell)
+            (cell / 'run.json').unlink(missing_ok=True)
+            for path in (cell / 'frames', cell):
+                with contextlib.suppress(OSError):  # it is not there, or holds what is no run's
+                    path.rmdir()
 
 
 def _make_next_folder(recipe):

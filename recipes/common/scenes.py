@@ -19,6 +19,7 @@ class Scene:
 
     Attributes:
         photo, paintings: of the files' own sizes, whole or cropped.
+        first: the picture to start from, or None for noise.
         photo_mask, painting_masks: the same of masks; None without.
         colours_of_regions: (red, green, blue) of each, or None without masks.
         kept: how much each pixel of the paintings counts, float32 (rows, columns) or None.
@@ -33,8 +34,8 @@ class Scene:
         self.options = options
         self.photo = self._read(options.content)
         self.paintings = [self._read(path) for path in options.style]
-        if options.init not in ('noise', 'content'):
-            images.read(options.init)  # it must be good before anything is begun
+        self.first = {'noise': None, 'content': self.photo}[options.init] \
+            if options.init in ('noise', 'content') else self._read(options.init)
         if options.colours == 'matched':
             self.paintings = [colours.matched(rgb, self.photo) for rgb in self.paintings]
         elif options.colours == 'luminance':
@@ -55,6 +56,13 @@ class Scene:
     def guided(self):
         """Whether positions of photo or paintings count differently."""
         return self.colours_of_regions is not None or any(kept is not None for kept in self.kept)
+
+    @property
+    def count_of_regions(self):
+        """How many regions have statistics of their own; 0 where all positions are alike."""
+        if self.colours_of_regions is not None:
+            return len(self.colours_of_regions)
+        return int(self.guided)
 
     @property
     def degrades(self):
@@ -101,13 +109,21 @@ class Scene:
                                                                              options.style_bits)
 
     def _check_regions(self):
-        """Stop where nothing that counts is left of a region in any painting."""
-        masses = [painting.regions.sum(axis=(1, 2))
-                  for painting in self.paintings_at(0, lambda rgb: rgb)
-                  if painting.regions is not None]
-        if masses and np.min(np.sum(masses, axis=0)) < 1:
-            raise ArchiveError('what is masked out leaves nothing of the painting in some region; '
-                               'keep more of it')
+        """Stop where nothing that counts is left of a region in the photo or in the paintings."""
+        if not self.guided:
+            return
+        for phase in range(self.options.phases):
+            _, of_photo = self.target_at(phase, lambda rgb: rgb)
+            of_paintings = [self._painting_regions(index, phase)
+                            for index in range(len(self.paintings))]
+            for where, found in (('the photo', [of_photo]), ('the painting', of_paintings)):
+                masses = np.sum([regions.sum(axis=(1, 2)) for regions in found], axis=0)
+                if masses.min() >= 1:
+                    continue
+                which = '' if self.colours_of_regions is None else \
+                    f' in the region {masks.hexadecimal(self.colours_of_regions[masses.argmin()])}'
+                raise ArchiveError(f'nothing of {where} is left{which} at --size '
+                                   f'{self.size(phase)}; make its part of the mask larger')
 
     def _read(self, path, reader=images.read):
         rgb = reader(path)
@@ -191,8 +207,7 @@ class Scene:
 
     def start(self, rows, columns):
         """Return the picture of --init at that size, without margin."""
-        path = self.options.content if self.options.init == 'content' else self.options.init
-        return self.in_grey(images.resize_to(self._read(path), rows, columns))
+        return self.in_grey(images.resize_to(self.first, rows, columns))
 
     def _regions(self, mask):
         return None if mask is None else masks.regions(mask, self.colours_of_regions)

@@ -8,8 +8,8 @@ from recipes.common import (colours, command_line, images, lbfgs, memory, rounds
                             statistics)
 from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
 
-# Options that may differ where a run goes on.
-RESUMABLE = ('resume', 'round', 'rounds', 'out', 'force', 'quiet', 'watch')
+# Options that are not of the run itself, and may differ where it goes on; so may --rounds.
+OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet', 'watch')
 
 # Options that --grid varies, and how to read their values.
 GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
@@ -45,8 +45,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.resume:
         runs.read_record(options.resume)  # first of all it must be there
-        other = [name for name, value in vars(options).items()
-                 if name not in RESUMABLE and value != parser.get_default(name)]
+        other = [name for name in given(parser, arguments)
+                 if name not in (*OF_THE_MOMENT, 'rounds')]
         if other:
             parser.error(f'--resume goes on with the options of the run; --{dashed(other[0])} '
                          'cannot be changed')
@@ -54,8 +54,16 @@ def parse(arguments):
     if options.round is not None:
         parser.error('--from names a round of a run; name the run with --resume')
     fill_in(options)
-    check(parser, options)
+    check(parser, options, given(parser, arguments))
     return options
+
+
+def given(parser, arguments):
+    """Return the names of the options that the arguments give, also those given their default."""
+    absent = []  # a list, because --grid copies it and appends
+    names = vars(parser.parse_args([]))
+    found = parser.parse_args(arguments, Namespace(**dict.fromkeys(names, absent)))
+    return [name for name, value in vars(found).items() if value is not absent]
 
 
 def add_loss_options(parser):
@@ -72,8 +80,9 @@ def add_loss_options(parser):
         help="what of a layer is the style: Gram matrix, the channels' means, means and "
              'deviations, or covariances')
     add('--normalise-gradients', action='store_true',
-        help='divide each weight by the sum of the absolute gradient of its term at the start '
-             '(default weights: 20 for each content layer, 100 for each style layer, 10)')
+        help='divide each weight by the sum of the absolute gradient of its term at the start, or '
+             'at noise where the start is as the term wants it (default weights: content 20, style '
+             '100, total variation 10, times the factors of the layers)')
 
 
 def add_style_options(parser):
@@ -168,8 +177,12 @@ def fill_in(options):
         options.style_blend = [1.0] * len(options.style)
 
 
-def check(parser, options):
-    """Stop where options do not fit together."""
+def check(parser, options, names):
+    """Stop where options do not fit together; names are of those that were given."""
+    if 'rate' in names and options.optimiser != 'adam':
+        parser.error("argument --rate: it is Adam's; add --optimiser adam")
+    if 'corrections' in names and options.optimiser == 'adam':
+        parser.error("argument --corrections: they are L-BFGS's; leave --optimiser adam away")
     if len(options.style_blend) != len(options.style):
         parser.error(f'argument --style-blend: {len(options.style_blend)} shares for '
                      f'{len(options.style)} paintings; give one for each')
@@ -187,6 +200,9 @@ def check(parser, options):
     options.grid = [axis_of(parser, *axis) for axis in options.grid or []]
     if len(options.grid) > 2:
         parser.error('argument --grid: rows and columns are two options at most')
+    if len({name for name, _ in options.grid}) < len(options.grid):
+        parser.error(f'argument --grid: {options.grid[0][0]} is given twice; give all of its '
+                     'values at once')
 
 
 def axis_of(parser, name, *values):
@@ -208,7 +224,7 @@ def axis_of(parser, name, *values):
 def remembered(options):
     """Return the options that a run goes on with, for run.json; paths from anywhere."""
     kept = {name: value for name, value in vars(options).items()
-            if name not in ('resume', 'round', 'out', 'force', 'quiet', 'grid', 'watch')}
+            if name not in (*OF_THE_MOMENT, 'grid')}
     for name in ('content', 'weights', 'init', 'features'):
         if kept[name] not in (None, 'noise', 'content'):
             kept[name] = str(Path(kept[name]).resolve())
@@ -228,8 +244,9 @@ def resumed(options):
         raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
     known = Namespace(**record['options'])
     known.grid = []
-    for name in ('resume', 'round', 'out', 'force', 'quiet', 'watch'):
+    for name in OF_THE_MOMENT:
         setattr(known, name, getattr(options, name))
+    known.watch |= 'watch.html' in record['files']
     if options.rounds is not None:
         known.rounds = options.rounds
     state = rounds.find(options.resume, options.round)

@@ -28,21 +28,21 @@ class Watch:
         self.run, self.title, self.names, self.last = run, title, list(names), last
         self.written = 0.0
 
-    def show(self, history, rounds, predicted=None, ended=False, at_once=False):
+    def show(self, history, rounds, predicted=None, ended=None, at_once=False):
         """Write the page, unless it was written a moment ago.
 
         Args:
-            history: terms of each evaluation so far.
+            history: total and terms of each evaluation so far.
             rounds: numbers of the rounds whose pictures are there.
             predicted: seconds that are left, or None where nobody knows yet.
-            ended: whether the run has ended; the page then stays as it is.
+            ended: 'finished' or 'stopped' once the run has ended; the page then stays as it is.
             at_once: write it in any case.
         """
         if not (ended or at_once) and time.monotonic() - self.written < EVERY:
             return
         self.written = time.monotonic()
         if ended:
-            status = f'finished after {words(self.run.seconds())}'
+            status = f'{ended} after {words(self.run.seconds())}'
         elif predicted is None:
             status = 'begins'
         else:
@@ -50,7 +50,8 @@ class Watch:
                       f'about {words(predicted)} left')
         shown = [picture(f'round_{number:02d}.png', f'round {number}' if number else 'start')
                  for number in reversed(rounds)]
-        latest = picture('result.png', 'result.png, the best of all evaluations') if ended else \
+        best = ended and 'result.png' in self.run.record['files']
+        latest = picture('result.png', 'result.png, the best of all evaluations') if best else \
             ''.join(shown[:1])
         figures.fill_page(self.run, 'watch.html', PAGE, {
             'refresh': '' if ended else f'<meta http-equiv="refresh" content="{EVERY:.0f}">',
@@ -76,13 +77,13 @@ def curves(history, names):
     scale of powers of ten.
 
     Args:
-        history: terms of each evaluation.
+        history: total and terms of each evaluation.
         names: of the terms.
     """
     if len(history) < 2:
         return '<p>The losses are drawn from the second evaluation on.</p>'
     step = max(1, len(history) // WIDTH)
-    rows = [[float(sum(terms)), *map(float, terms)] for terms in history[::step]]
+    rows = history[::step]
     positive = [value for row in rows for value in row if value > 0] or [1.0]
     top = log10(max(positive))
     bottom = max(floor(log10(min(positive))), top - DECADES)

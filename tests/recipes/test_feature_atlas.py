@@ -233,6 +233,17 @@ def test_a_run_with_a_selection_goes_on(tmp_path, picture, finished, error_of):
     assert status == 2 and 'cannot go on: dropped was' in errors
 
 
+def test_a_run_without_one_of_its_layers_goes_on(tmp_path, picture, finished):
+    path = select(tmp_path / 's.json', picture, data_of(finished),
+                  [('conv4_1', number) for number in range(128)])
+    data = json.loads(path.read_text())
+    data['layers'] = {'conv4_1': data['layers']['conv4_1']}
+    path.write_text(json.dumps(data))
+    paint(tmp_path / 'run', picture, '--features', path)
+    styletransfer.main(['--resume', str(tmp_path / 'run'), '--rounds', '2', '--quiet'])
+    assert (tmp_path / 'run' / 'round_02.png').exists()
+
+
 def test_the_loss_of_kept_channels_is_that_of_their_gram_matrix(picture):
     """Against numpy: the squared distance of kept rows and columns over 4 K^2."""
     net, _, mean_pixel = models.load('vgg19_quarter', pool='average_exc_pad', deepest='conv3_1')

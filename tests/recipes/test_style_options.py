@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import models
 from recipes import styletransfer
 from recipes.common import animations, colours, images, memory, rounds
 
@@ -98,9 +99,14 @@ def test_frames_and_their_animation(tmp_path, monkeypatch):
     out = paint(tmp_path / 'run', '--evals', '6', '--save-every', '2')
     names = sorted(path.name for path in (out / 'frames').iterdir())
     assert names[:3] == ['frame_00002.png', 'frame_00004.png', 'frame_00006.png']
+    every = paint(tmp_path / 'every', '--size', '32', '--phases', '2', '--evals', '2',
+                  '--save-every', '1')
+    names_of_all = sorted(path.name for path in (every / 'frames').iterdir())
+    count = record_of(every)['evaluations']
+    assert names_of_all == [f'frame_{number:05d}.png' for number in range(1, count + 1)]
     with Image.open(out / 'process.gif') as gif:
         assert gif.n_frames == len(names) + 1 and gif.size == (32, 32)
-    assert len(calls) == 1
+    assert len(calls) == 2
 
 
 def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
@@ -119,6 +125,10 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     script.write_text('#!/bin/sh\ncat > /dev/null\necho no encoder >&2\nexit 1\n')
     with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no encoder'):
         animations.save_mp4(run, 'process.mp4', pictures)
+    script.write_text('#!/bin/sh\necho no space >&2\nexit 1\n')  # reads nothing of it
+    large = [np.zeros((400, 400, 3), 'uint8')]
+    with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no space'):
+        animations.save_mp4(run, 'process.mp4', large)
 
 
 def test_a_grid_is_a_sheet_of_runs(tmp_path):
@@ -130,6 +140,51 @@ def test_a_grid_is_a_sheet_of_runs(tmp_path):
     assert parameters['style_scale'] == 2
     assert parameters['style_layers'] == {'conv1_1': 1, 'conv2_1': 0.5}
     assert Image.open(out / 'grid.png').size[0] == 600
+    (out / 'cell_02' / 'mine.txt').write_text('kept')
+    paint(out, '--size', '16', '--evals', '1', '--force', '--grid', 'seed', '1')
+    assert sorted(path.name for path in out.iterdir()) == [
+        'cell_00', 'cell_02', 'grid.png', 'run.json']
+    assert [path.name for path in (out / 'cell_02').iterdir()] == ['mine.txt']
+
+
+def test_a_run_may_start_from_what_it_replaces(tmp_path):
+    out = paint(tmp_path / 'run')
+    before = images.read(out / 'result.png')
+    paint(out, '--init', out / 'result.png', '--force', '--evals', '1', '--tv-weight', '0')
+    start = images.read(out / 'round_00.png').astype(int)
+    assert abs(start - before).max() <= 1
+
+
+def test_normalised_gradients_of_what_is_there_already_are_taken_at_noise(tmp_path):
+    """A photo has no content loss: its content weight would stay what it is for a gradient of 1."""
+    weights = {}
+    for init in 'noise', 'content':
+        out = paint(tmp_path / init, '--normalise-gradients', '--init', init)
+        weights[init] = rounds.State.load(out / 'state_00.npz').weights
+    names = list(terms_of(tmp_path / 'noise'))
+    of_content = [name.startswith('content') for name in names]
+    np.testing.assert_allclose(weights['content'][of_content], weights['noise'][of_content])
+    assert not np.allclose(weights['content'], weights['noise'])
+
+
+def test_bounds_hold_from_the_start(tmp_path):
+    out = paint(tmp_path / 'run', '--bounds')
+    _, _, mean_pixel = models.load('vgg19_quarter', deepest='conv1_1')
+    for path in out.glob('state_*.npz'):
+        pixels = rounds.State.load(path).x + np.reshape(mean_pixel, (1, 3, 1, 1))
+        assert pixels.min() > -1e-4 and pixels.max() < 255 + 1e-4, path  # float32's last digit
+
+
+def test_a_region_that_a_small_size_loses_is_named(tmp_path, pictures, error_of):
+    mask = np.zeros((64, 64, 3), 'uint8')
+    mask[:, 32:34] = 0, 255, 0
+    Image.fromarray(mask).save(tmp_path / 'thin.png')
+    arguments = ['--size', '64', '--phases', '3', '--content', pictures / 'photo.png', '--style',
+                 pictures / 'red.png', '--masks', tmp_path / 'thin.png', pictures / 'halves.png']
+    status, errors = error_of(styletransfer.main, [*arguments, '--out', tmp_path / 'run'])
+    assert status == 2
+    assert 'nothing of the photo is left in the region #00ff00 at --size 16' in errors
+    assert not (tmp_path / 'run').exists()
 
 
 def test_normalised_gradients_weigh_alike_at_the_start(tmp_path, monkeypatch):
@@ -195,6 +250,9 @@ def test_a_tiled_run_paints_what_a_whole_one_does(tmp_path):
     (['--grid', 'pool', 'median'], "'median' is none of max"),
     (['--grid', 'seed', '1', '--grid', 'pool', 'max', '--grid', 'tv-weight', '1'],
      'two options at most'),
+    (['--grid', 'seed', '1', '--grid', 'seed', '2'], 'seed is given twice'),
+    (['--rate', '10'], "it is Adam's; add --optimiser adam"),
+    (['--optimiser', 'adam', '--corrections', '10'], "they are L-BFGS's"),
     (['--impl', 'torch'], 'neural_style'),
 ])
 def test_wrong_requests_are_one_line(tmp_path, monkeypatch, error_of, pictures, arguments, words):

@@ -115,6 +115,31 @@ def test_a_run_that_was_stopped_after_its_last_round_gets_its_result(tmp_path, f
     assert_same(tmp_path / 'run', finished)
 
 
+def test_a_finished_run_keeps_its_result_until_there_is_a_new_one(tmp_path, finished, monkeypatch):
+    def stop(*arguments):
+        raise Stopped
+
+    shutil.copytree(finished, tmp_path / 'run')
+    with monkeypatch.context() as patch:
+        patch.setattr(styletransfer, 'Easel', stop)
+        with pytest.raises(Stopped):
+            paint('--resume', tmp_path / 'run', '--rounds', '4')
+    assert_same(tmp_path / 'run', finished)
+    paint('--resume', tmp_path / 'run', '--rounds', '4')
+    assert rounds.numbers(tmp_path / 'run') == [0, 1, 2, 3, 4]
+
+
+def test_a_watched_run_is_watched_on(tmp_path, stopping, capsys):
+    stopping(7)
+    with pytest.raises(Stopped):
+        paint(*SMALL, '--watch', '--out', tmp_path / 'run')
+    page = (tmp_path / 'run' / 'watch.html').read_text()
+    assert 'stopped after' in page and 'http-equiv="refresh"' not in page
+    stopping(None)
+    paint('--resume', tmp_path / 'run')
+    assert 'finished after' in (tmp_path / 'run' / 'watch.html').read_text()
+
+
 def test_an_earlier_round_goes_on_in_a_new_folder(tmp_path, finished):
     before = bytes_of(finished)
     paint('--resume', finished, '--from', '1', '--out', tmp_path / 'again')
@@ -140,6 +165,11 @@ def test_a_state_is_exact_and_not_read_from_a_picture(finished):
     (None, ['--resume', '{run}', '--from', '7'], 'no round 7 to go on from; it has 0 to 3'),
     (None, ['--resume', 'nowhere', '--size', '32'], 'nowhere is no run of the archive'),
     (None, ['--resume', '{run}', '--style-weight', '3'], '--style-weight cannot be changed'),
+    (None, ['--resume', '{run}', '--seed', '1'], '--seed cannot be changed'),  # its default
+    (None, ['--resume', '{run}', '--from', '1', '--out', '{run}', '--force'],
+     'would write over the run that goes on'),
+    (None, ['--resume', '{run}', '--from', '1', '--out', '{run}/..', '--force'],
+     'would write over the run that goes on'),
     (None, ['--from', '1'], 'name the run with --resume'),
     ('state', ['--resume', '{run}', '--from', '2'], 'state_02.npz is no state of a run'),
     ('photo', ['--resume', '{run}', '--from', '1'], 'photo pixels was'),

@@ -1,9 +1,12 @@
 """The page of a run that goes on: pictures, curves, time left, and how it refreshes itself."""
 
+import csv
 import html.parser
+import os
 import xml.etree.ElementTree
 
 import numpy as np
+from PIL import Image
 
 from recipes import styletransfer
 from recipes.common import watching
@@ -48,6 +51,19 @@ def test_the_page_follows_the_run(tmp_path, monkeypatch):
     assert len(pages) > 5
 
 
+def test_names_of_files_may_be_no_text_and_some_terms_not_counted(tmp_path):
+    photo = tmp_path / os.fsdecode(b'M\xfcller.png')
+    Image.new('RGB', (20, 20), 'teal').save(photo, format='PNG')
+    out = tmp_path / 'run'
+    styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '2', '--quiet', '--watch',
+                        '--impl', 'neural_style', '--content', str(photo), '--out', str(out)])
+    page = (out / 'watch.html').read_text(encoding='utf-8')
+    assert 'M?ller.png as ' in page
+    with open(out / 'losses.csv') as file:
+        *_, last = csv.DictReader(file)
+    assert f'total <b>{float(last["total"]):.3g}</b>' in page
+
+
 def test_without_the_option_there_is_no_page(tmp_path):
     styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '1', '--quiet', '--out',
                         str(tmp_path / 'run')])
@@ -59,7 +75,7 @@ def drawing(history, names):
 
 
 def test_curves_fall_as_the_losses_do():
-    history = [np.array([10.0 ** -index, 0.0]) for index in range(5)]
+    history = [[10.0 ** -index, 10.0 ** -index, 0.0] for index in range(5)]
     svg = drawing(history, ['style', 'total variation'])
     heights = [[float(point.split(',')[1]) for point in line.get('points').split()]
                for line in svg.iter('polyline')]
@@ -74,7 +90,7 @@ def test_curves_fall_as_the_losses_do():
 
 def test_curves_differ_in_colour_and_stay_inside():
     names = [f'style conv{index}' for index in range(11)]
-    history = [np.full(11, 3e4), np.full(11, 1e-9)]  # falls farther than is drawn
+    history = [[3e4] * 12, [1e-9] * 12]  # falls farther than is drawn
     svg = drawing(history, names)
     colours = [line.get('stroke') for line in svg.iter('polyline')]
     assert len(set(colours)) == len(colours) == 12

@@ -51,6 +51,16 @@ def test_lbfgs_remembers_less_before_a_run_is_refused():
         memory.plan(wanted, (needed - 0.02) * 1e9, 10)
 
 
+def test_regions_take_more():
+    net = models.build('vgg19_quarter', 'average_exc_pad', 'conv5_1')
+    taken = [memory.plan(memory.Needs(net, CONTENT, STYLE, (1, 3, 512, 512), [], regions=regions),
+                         1e12, 10).bytes for regions in (0, 1, 8)]
+    assert taken[2] - taken[0] == pytest.approx(8 * (taken[1] - taken[0]))
+    # conv1_1 has 16 channels at each pixel, conv2_1 32 at one of 4, and so on; float32.
+    activations = (16 + 32 / 4 + 64 / 16 + 128 / 64 + 128 / 256) * 512 * 512 * 4
+    assert taken[1] - taken[0] == pytest.approx(memory.GUIDED * memory.PUSH * activations)
+
+
 def test_a_large_painting_is_looked_at_in_tiles():
     wanted = needs(256, painting=2000)
     plan = memory.plan(wanted, 0.6e9, 10)
