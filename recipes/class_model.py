@@ -173,8 +173,9 @@ def starting_images(options, wanted):
         raise ArchiveError(f'{options.init} is no images.npz of an earlier run; give one, or '
                            '--init zero or noise') from problem
     if x.shape != shape or not np.array_equal(classes, wanted):
-        raise ArchiveError(f'{options.init} holds {len(classes)} classes at {x.shape[-1]} pixels; '
-                           'give the same --class and --size as in that run')
+        raise ArchiveError(f'{options.init} holds the classes {" ".join(map(str, classes))} at '
+                           f'{x.shape[-1]} pixels; give --class {" ".join(map(str, classes))} '
+                           f'--size {x.shape[-1]}')
     return x.astype('float32')
 
 

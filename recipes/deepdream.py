@@ -71,7 +71,7 @@ def main(arguments=None):
     parameters = describe(options, photo)
     run.save_record(parameters=parameters, photo=str(options.photo))
 
-    values, shape = [], x.shape
+    values, shape, frame = [], x.shape, None
     bar = tqdm(total=options.frames * options.octaves * options.iterations, unit='step',
                disable=options.quiet)
     random = np.random.RandomState(options.seed)
@@ -83,11 +83,13 @@ def main(arguments=None):
                     values.append([number, *value])
                     bar.set_postfix_str(f'{x.shape[3]}x{x.shape[2]} pixels', refresh=False)
                     bar.update()
+                frame = x
                 if options.frames > 1:
                     run.save_picture(f'frame_{number:04d}.png', images.deprocess(x, mean_pixel),
                                      {**parameters, 'frame': number})
         finally:
-            x = fitted(x, shape)  # an interrupted octave may be smaller
+            if x.shape != shape:  # of an interrupted octave; a frame before it is sharper
+                x = fitted(x, shape) if frame is None else frame
             result = images.deprocess(x, mean_pixel)
             run.save_picture('result.png', result, parameters)
             run.save_arrays('result.npz', {'image': x, 'mean_pixel': mean_pixel})
@@ -314,7 +316,8 @@ class Excited:
             for index in best)]
         if self.classes is not None:
             lines += [f'  {kind:22s} {before:4.0%} in the photo, {after:4.0%} in the dream; '
-                      f'{share:4.0%} of the classes that the network was taught'
+                      f'{round(share * len(self.classes))} of the {len(self.classes)} classes that '
+                      'the network was taught'
                       for kind, share, before, after in self.kinds()[:KINDS_SHOWN]]
         return '\n'.join(lines)
 

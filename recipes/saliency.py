@@ -75,7 +75,7 @@ def main(arguments=None):
             if not options.quiet:
                 tqdm.write(f'{path.name}: {title_of(seen)}')
         run.save_record(problems=pictures.problems)
-    if not options.quiet:
+    if found and not options.quiet:
         print(run.folder)
     pictures.finish()
 
@@ -105,10 +105,19 @@ def compute_maps(net, layer, pictures, mean_pixel, wanted, classes, options):
         for index, (path, rgb) in enumerate(batch):
             if seen[index].get('activation') == 0:
                 pictures.problems.append(f'{path}: {title_of(seen[index])} is zero in it, so '
-                                         'nothing leads back; take another unit')
+                                         f'nothing leads back; {other_unit(options, activations)}')
                 continue
             yield (path, rgb, {method: value[index] for method, value in saliency.items()},
                    seen[index])
+
+
+def other_unit(options, activations):
+    """Return in words which unit of a channel to take instead, for one photo."""
+    channel = options.unit[0]
+    if len(activations) > 1 or activations.ndim < 4 or not activations[0, channel].any():
+        return 'take another channel'
+    row, column = np.unravel_index(activations[0, channel].argmax(), activations.shape[2:])
+    return f'the strongest of its channel is --unit {channel},{row},{column}'
 
 
 def parse(arguments):

@@ -154,7 +154,8 @@ def normalise(options):
                          **conversion.width_of(options.network, arrays)}, provenance)
     normalised = NORMALISED.format(options.network)
     print(f'{normalised}: {target}' + ('' if normalised in networks.NETWORKS else
-                                       f' (use it with --model {options.network} --weights)'))
+                                       f' (it ends before the classes; use it with --model '
+                                       f'{options.network} --weights {target})'))
     reader.finish()
 
 
@@ -219,7 +220,8 @@ def _is_here(options):
     target = _path(options.network)
     if options.force or not target.exists() or _lacks_classes(options, target):
         return False
-    print(f'{options.network} is here: {target} (--force fetches it again)')
+    more = 'it comes with the archive' if _is_own(options.network) else '--force fetches it again'
+    print(f'{options.network} is here: {target} ({more})')
     return True
 
 
@@ -243,9 +245,10 @@ def _fetched(options, wanted, downloads):
         if not options.keep:
             shutil.rmtree(place.parent)
         return target
-    raise ArchiveError(f'{"; ".join(problems)}. Try again later, or get one of these files '
-                       'elsewhere and convert it: python -m models.weights convert FILE --as '
-                       f'{options.network}')
+    raise ArchiveError(f'no source gives {options.network}. Is there a network? Try again later, '
+                       'or get one of these files elsewhere and convert it (python -m '
+                       f'models.weights convert FILE --as {options.network}): '
+                       f'{"; ".join(problems)}')
 
 
 def _wanted_sources(options):
@@ -292,7 +295,7 @@ def _how_else(network):
         return ': it comes with the archive'
     if network in all_cnn.PUBLISHED_ERRORS:
         return ': train it (recipes/train_all_cnn.py)'
-    return f' (python -m models.weights convert FILE --as {network})'
+    return f'; with a file of yours: python -m models.weights convert FILE --as {network}'
 
 
 def _lacks_classes(options, path):
@@ -310,9 +313,13 @@ def _new(path, force):
     """Return a path to write to.
 
     Raises:
-        ArchiveError: it exists and must not be overwritten.
+        ArchiveError: it exists and must not be overwritten, or is not named like an .npz file.
     """
     path = Path(path)
+    if path.resolve() == files.EMBEDDED.resolve():
+        raise ArchiveError(f'{path} comes with the archive and stays; write elsewhere with --out')
+    if path.suffix != '.npz':
+        raise ArchiveError(f'weights are written as .npz files; name {path} like one')
     if path.exists() and not force:
         raise ArchiveError(f'{path} exists already; write elsewhere with --out, or over it with '
                            '--force')

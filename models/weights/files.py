@@ -194,6 +194,8 @@ class WeightFile:
 
     def __init__(self, path, network=None):
         self.path = path
+        if not _is_npz(path) and str(path).endswith('.npz'):
+            raise ArchiveError(f'{path} is no whole .npz file; fetch or convert it anew')
         if not _is_npz(path):
             raise ArchiveError(f'{path} is not a weight file of the archive (.npz); convert it: '
                                f'python -m models.weights convert {path} --as '

@@ -44,8 +44,9 @@ def find_class(classes, wanted, count):
             names.setdefault(name, []).append(index)
     found = names.get(wanted.strip().lower())
     if found is None:
-        near = difflib.get_close_matches(wanted.lower(), names, n=3, cutoff=0.5)
-        near += [name for name in names if wanted.lower() in name and name not in near][:3]
+        near = [name for name in names if wanted.strip().lower() in name] if wanted.strip() else []
+        near += difflib.get_close_matches(wanted.lower(), names, n=3, cutoff=0.6)
+        near = list({tuple(names[name]): name for name in reversed(near)}.values())[::-1][:3]
         hint = (f'did you mean {" or ".join(map(repr, near))}?' if near
                 else 'give a name of ImageNet or a number')
         raise ArchiveError(f'there is no class {wanted!r}; {hint}')

@@ -33,7 +33,8 @@ class ArgumentParser(argparse.ArgumentParser):
         recipe = os.path.splitext(self.prog)[0]
         self.add_argument('--out', metavar='FOLDER',
                           help=f'folder of the run (default: a new runs/{recipe}-NNN)')
-        self.add_argument('--force', action='store_true', help='write into a folder that exists')
+        self.add_argument('--force', action='store_true',
+                          help='write into a folder that exists; an earlier run in it is removed')
         self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
 
     def add_network_options(self, pool='max'):

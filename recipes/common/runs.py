@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -89,6 +90,7 @@ class Run:
             yield
         except KeyboardInterrupt:
             self.save_record(status='interrupted')
+            print(f'stopped; what was done until then is in {self.folder}', file=sys.stderr)
             raise
         except Exception as problem:
             self.save_record(status='failed', error=str(problem))

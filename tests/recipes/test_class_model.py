@@ -171,7 +171,7 @@ def test_a_row_of_the_table_sets_the_regularisers_and_options_win():
     (['--class', 'goldfsh'], ["no class 'goldfsh'", "'goldfish'"]),
     (['--class', '202'], ['0 to 201']),
     (['--init', 'nowhere.npz'], ['nowhere.npz is no images.npz']),
-    (['--init', '{earlier}', '--class', '5'], ['holds 5 classes', 'same --class']),
+    (['--init', '{earlier}', '--class', '5'], ['holds the classes ', 'give --class ', '--size ']),
     (['--deepvis', '5'], ['--deepvis']),
     (['--decay', '1'], ['--decay', 'below 1']),
     (['--norm-percentile', '100'], ['below 100']),

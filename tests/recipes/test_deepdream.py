@@ -139,13 +139,31 @@ def test_a_stop_keeps_the_dream_at_its_full_size(tmp_path, monkeypatch):
     assert record['status'] == 'interrupted'
 
 
+def test_a_stop_in_a_later_frame_keeps_the_last_whole_one(tmp_path, monkeypatch):
+    original, begun = deepdream.dream, []
+
+    def interrupted(*arguments):
+        begun.append(None)
+        for number, step in enumerate(original(*arguments)):
+            if len(begun) == 2 and number == 1:
+                raise KeyboardInterrupt
+            yield step
+
+    monkeypatch.setattr(deepdream, 'dream', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deepdream.main([*SMALL, *LAYER, '--frames', '3', '--out', str(tmp_path / 'run')])
+    found = [np.array(Image.open(tmp_path / 'run' / name)) for name in (
+        'result.png', 'frame_0000.png')]
+    np.testing.assert_array_equal(*found)
+
+
 def test_the_dream_of_a_class_excites_it(tmp_path, capsys):
     out = tmp_path / 'run'
     deepdream.main(['--size', '64', '--octaves', '1', '--iterations', '15', '--class', 'goldfish',
                     '--out', str(out)])
     told = capsys.readouterr().out
     assert told.startswith('the dream excites goldfish')
-    assert 'fish' in told.splitlines()[1] and 'of the classes' in told
+    assert 'fish' in told.splitlines()[1] and 'of the 202 classes' in told
     with open(out / 'classes.csv') as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 202

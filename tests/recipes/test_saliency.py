@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import models
 import modifiedbackprop
+from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import saliency
 from recipes.common import images, photos, projections
@@ -190,6 +192,24 @@ def test_wrong_requests_are_one_line_and_status_2(tmp_path, error_of, monkeypatc
     assert status == 2
     for word in words:
         assert word in errors
+
+
+def test_a_unit_that_is_zero_is_told_with_one_that_is_not(tmp_path):
+    photo = np.zeros((64, 64, 3), 'uint8')
+    photo[40:, 40:] = 255
+    Image.fromarray(photo).save(tmp_path / 'corner.png')
+    arguments = ['--layer', 'conv1_1', '--quiet', '--size', '64', str(tmp_path / 'corner.png')]
+    others = []
+    for channel in range(16):
+        try:
+            saliency.main([*arguments, '--unit', f'{channel},2,2', '--out',
+                           str(tmp_path / f'run-{channel}')])
+        except ArchiveError as problem:
+            others += str(problem).split('the strongest of its channel is --unit ')[1:]
+    assert others
+    saliency.main([*arguments, '--unit', others[0], '--out', str(tmp_path / 'other')])
+    (seen,) = json.loads((tmp_path / 'other' / 'run.json').read_text())['seen']
+    assert seen['activation'] > 0
 
 
 def test_a_fixed_input_takes_the_square_and_a_margin_for_crops():

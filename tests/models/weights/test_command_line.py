@@ -129,12 +129,24 @@ def test_every_source_that_fails_is_named(capsys, folder, small_sources, monkeyp
     assert not (folder / 'vgg19.npz').exists()
 
 
+def test_the_embedded_weights_are_never_written_over(capsys, folder):
+    before = files.EMBEDDED.read_bytes()
+    for more in ([], ['--force'], ['--force', '--out', files.EMBEDDED]):
+        told, status = error(capsys, 'convert', files.EMBEDDED, '--as', 'vgg19_quarter', *more)
+        assert status == 2 and 'comes with the archive' in told
+    assert 'it comes with the archive' in output(capsys, 'fetch', 'vgg19_quarter')
+    assert files.EMBEDDED.read_bytes() == before
+
+
 def test_convert_says_what_it_took_the_file_for(capsys, folder, tmp_path):
     told = output(capsys, 'convert', FILES / 'tiny.pth', '--as', 'vgg19')
     assert 'read as oxford_pytorch' in told and sources.digests_of(FILES / 'tiny.pth')[
         'sha256'] in told
     told, status = error(capsys, 'convert', FILES / 'tiny.mat', '--as', 'vgg19')
     assert status == 2 and 'exists already' in told and '--force' in told
+    told, status = error(capsys, 'convert', FILES / 'tiny.mat', '--as', 'vgg19', '--out',
+                         tmp_path / 'm.pkl')
+    assert status == 2 and 'written as .npz' in told and not (tmp_path / 'm.pkl').exists()
     output(capsys, 'convert', FILES / 'tiny.mat', '--as', 'vgg19', '--out', tmp_path / 'm.npz')
     output(capsys, 'convert', FILES / 'narrow.pth', '--as', 'vgg19', '--force', '--from',
            'oxford_pytorch')

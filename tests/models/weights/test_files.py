@@ -92,8 +92,10 @@ def corrupted(path):
 @pytest.mark.parametrize('make, words', [
     (lambda path: path, ['there is no weight file']),
     (lambda path: path.parent, ['is a folder']),
-    (lambda path: path.write_text('no weights') and path, ['is not a weight file']),
-    (truncated, ['is not a weight file']),
+    (lambda path: path.write_text('no weights') and path, ['no whole .npz file']),
+    (lambda path: path.with_suffix('.pth').write_text('no') and path.with_suffix('.pth'),
+     ['is not a weight file', 'convert it']),
+    (truncated, ['no whole .npz file', 'convert it anew']),
     (corrupted, ['broken']),
     (lambda path: save(path, {'conv1_1.W': np.ones((2, 3, 3, 3))}), ['another network']),
     (lambda path: save(path, {'conv1_1.W': np.ones((4, 3, 3, 3))}), ['no conv1_1.b', 'conv1_1']),
