@@ -34,8 +34,9 @@ class Scene:
         self.options = options
         self.photo = self._read(options.content)
         self.paintings = [self._read(path) for path in options.style]
-        self.first = {'noise': None, 'content': self.photo}[options.init] \
-            if options.init in ('noise', 'content') else self._read(options.init)
+        self.first = None
+        if options.init != 'noise':
+            self.first = self.photo if options.init == 'content' else self._read(options.init)
         if options.colours == 'matched':
             self.paintings = [colours.matched(rgb, self.photo) for rgb in self.paintings]
         elif options.colours == 'luminance':
