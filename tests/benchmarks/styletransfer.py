@@ -57,7 +57,11 @@ def main():
             for size in options.sizes:
                 compare_evaluations(Path(folder), model, size, options.repeats)
         if not options.skip_jobs:
-            compare_with_neural_style(Path(folder), options.neural_style)
+            if subprocess.run([options.neural_style, '-c', 'import neural_style'],
+                              stderr=subprocess.DEVNULL).returncode:
+                print('\nneural-style is not installed; --neural-style PYTHON names one that has it')
+            else:
+                compare_with_neural_style(Path(folder), options.neural_style)
             time_default_job(Path(folder))
 
 
