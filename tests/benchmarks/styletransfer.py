@@ -59,7 +59,7 @@ def main():
         if not options.skip_jobs:
             if subprocess.run([options.neural_style, '-c', 'import neural_style'],
                               stderr=subprocess.DEVNULL).returncode:
-                print('\nneural-style is not installed; --neural-style PYTHON names one that has it')
+                print('\nno neural-style here; --neural-style PYTHON names a python that has it')
             else:
                 compare_with_neural_style(Path(folder), options.neural_style)
             time_default_job(Path(folder))
