@@ -32,16 +32,8 @@ def style_loss(A, X, layer):
     Each Gram matrix is divided by its own picture's number of positions M, so that the two may
     differ in size: sum((G/M - A/M')^2) / 4N^2, the Recipes' where M = M'.
     """
-    return gram_distance(gram_per_position(A[layer]), gram_per_position(X[layer]))
-
-
-def gram_per_position(x):
-    """Return the Gram matrix divided by the number of positions, (batch, channels, channels)."""
-    return gram_matrix(x) / (x.shape[2] * x.shape[3]).astype(x.dtype)
-
-
-def gram_distance(a, g):
-    """Return the squared distance between two Gram matrices per position, over 4N^2."""
+    a, g = (gram_matrix(x) / (x.shape[2] * x.shape[3]).astype(x.dtype)
+            for x in (A[layer], X[layer]))
     return ((g - a) ** 2).sum() / (4 * g.shape[1] ** 2).astype(g.dtype)
 
 

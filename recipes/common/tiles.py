@@ -16,7 +16,7 @@ import theano
 import theano.tensor as T
 
 from models.errors import ArchiveError
-from recipes.common import objective, receptive_fields, statistics
+from recipes.common import losses, objective, receptive_fields, statistics
 
 # Rows and columns of the picture, (first, end, first, end): what the network is given, and that
 # part whose positions enter the sums.
@@ -150,21 +150,37 @@ class Looker:
             features: layer to activations of the whole picture; sums: layer to a list of float64
             arrays; variation: a float.
         """
-        features, sums, variation = {}, {}, 0.0
+        features = {}
+
+        def place(layer, part, units):
+            self._place(features, layer, part, units, tiling)
+
+        sums, variation = self.gather(image, tiling, guides, place)
+        return features, sums, variation
+
+    def gather(self, image, tiling, guides, take):
+        """Return (sums, variation) of a picture, and hand out the rest.
+
+        Args:
+            image, tiling, guides: as of a call.
+            take: function (layer, activations of a tile's core, its positions in the picture),
+                called for each content layer.
+        """
+        sums, variation = {}, 0.0
         for tile in tiling.tiles:
             units = dict(zip(self.terms.layers, tiling.units(tile)))
             found = self.look(window(image, tile.window), tiling.cores(tile),
                               *(window(guides[layer], units[layer])
                                 for layer in self.terms.guides))
             for layer in self.terms.content_layers:
-                self._place(features, layer, found.pop(0), units[layer], tiling)
+                take(layer, found.pop(0), units[layer])
             for layer in self.terms.style_layers:
                 parts = [np.asarray(found.pop(0), 'float64')
                          for _ in statistics.SUMS[self.terms.kind]]
                 sums[layer] = ([a + b for a, b in zip(sums[layer], parts)] if layer in sums
                                else parts)
             variation += float(found.pop(0))
-        return features, sums, variation
+        return sums, variation
 
     def _place(self, features, layer, part, units, tiling):
         if len(tiling.tiles) == 1:
@@ -217,8 +233,8 @@ class TiledLoss:
         features = terms.features(image, cores)
         value = 0
         for index, layer in enumerate(terms.content_layers):
-            difference = features[layer] - terms.photo[layer]
-            value = value + terms.aims.weights[index] * 0.5 * (difference ** 2).sum()
+            distance = losses.content_loss(terms.photo, features, layer)
+            value = value + terms.aims.weights[index] * distance
         worth = []
         for parts in terms.style_sums(features).values():
             for part in parts:
@@ -239,20 +255,15 @@ class TiledLoss:
         guides = {layer: arrays.pop(0) for layer in terms.guides}
         weights = arrays[-1]
 
-        content = np.zeros(len(terms.content_layers))
-        sums, variation = None, 0.0
-        for tile in self.tiling.tiles:
-            units = dict(zip(terms.layers, self.tiling.units(tile)))
-            found = self.looker.look(window(image, tile.window), self.tiling.cores(tile),
-                                     *(window(guides[layer], units[layer]) for layer in guides))
-            for index, layer in enumerate(terms.content_layers):
-                difference = found.pop(0).astype('float64') - window(photo[layer], units[layer])
-                content[index] += 0.5 * np.vdot(difference, difference)
-            variation += float(found.pop())
-            found = [np.asarray(part, 'float64') for part in found]
-            sums = found if sums is None else [a + b for a, b in zip(sums, found)]
+        content = dict.fromkeys(terms.content_layers, 0.0)
 
-        loss, *worth = self.combine(content, *sums, variation,
+        def compare(layer, part, units):
+            difference = part.astype('float64') - window(photo[layer], units)
+            content[layer] += 0.5 * np.vdot(difference, difference)
+
+        sums, variation = self.looker.gather(image, self.tiling, guides, compare)
+        loss, *worth = self.combine(np.array(list(content.values())),
+                                    *(part for parts in sums.values() for part in parts), variation,
                                     *(np.asarray(array, 'float64') for array in arrays))
         worth = [part.astype(image.dtype) for part in worth]
         gradient = np.zeros_like(image)

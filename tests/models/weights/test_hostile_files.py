@@ -247,6 +247,7 @@ def test_the_attacks_would_work_without_the_list(tmp_path, monkeypatch):
     for attack in ('os.system', 'os.system, protocol 0', 'eval', 'exec', 'an old instance',
                    'os.system, protocol 4'):
         pickle.loads(PICKLES[attack][0])
+        assert (tmp_path / 'canary').is_dir(), attack
         (tmp_path / 'canary').rmdir()
 
 
