@@ -40,13 +40,17 @@ def find_class(classes, wanted, count):
                            f'number from 0 to {count - 1}')
     names = {}  # synonym -> indices
     for index, entry in enumerate(classes):
-        for name in {entry.lower(), *(part.strip().lower() for part in entry.split(','))}:
+        synonyms = [part.strip().lower() for part in entry.split(',')]
+        for name in dict.fromkeys([*synonyms, entry.lower()]):  # not a set, of no fixed order
             names.setdefault(name, []).append(index)
     found = names.get(wanted.strip().lower())
     if found is None:
         near = [name for name in names if wanted.strip().lower() in name] if wanted.strip() else []
         near += difflib.get_close_matches(wanted.lower(), names, n=3, cutoff=0.6)
-        near = list({tuple(names[name]): name for name in reversed(near)}.values())[::-1][:3]
+        by_class = {}
+        for name in near:
+            by_class.setdefault(tuple(names[name]), name)
+        near = list(by_class.values())[:3]
         hint = (f'did you mean {" or ".join(map(repr, near))}?' if near
                 else 'give a name of ImageNet or a number')
         raise ArchiveError(f'there is no class {wanted!r}; {hint}')
