@@ -16,6 +16,7 @@ from models.weights import files
 # name -> its layers, a list of (name, function that builds the layer onto those below, the names
 # of those below). Where none is named, it is the layer before.
 NETWORKS = {
+    'vgg19_small': vgg.vgg19_small,
     'vgg19_quarter': vgg.vgg19_quarter,
     'vgg16': vgg.vgg16,
     'vgg19': vgg.vgg19,

@@ -42,6 +42,19 @@ def vgg19_quarter(pool='max', width=1, classes=202):
                ('prob', probabilities)])
 
 
+def vgg19_small(pool='max', width=1, classes=202):
+    """Return the layers of the network that ships with the archive; see models/embedded.
+
+    Style is made of the layers to conv3_1, which are half as wide as VGG-19's; those above, which
+    tell classes apart, are a quarter as wide.
+    """
+    filters = (32, 64, (128, 64, 64, 64), 128, 128)
+    return (_convolutions((2, 2, 4, 4, 4), pool, width, filters)[:-1]
+            + [('mean', mean_over_positions),  # it has no pool5
+               ('fc8', partial(dense, units=classes, nonlinearity=None)),
+               ('prob', probabilities)])
+
+
 def convolution(previous, filters, array, name, size=3, stride=1, pad='same',
                 nonlinearity=rectify, groups=1):
     """Build a convolution with bias and rectifier onto the layer before.
@@ -109,9 +122,10 @@ def classifier(hidden, classes):
 
 def _convolutions(depths, pool, width, filters=FILTERS):
     layers = []
-    for block, (depth, count) in enumerate(zip(depths, filters), start=1):
+    for block, (depth, counts) in enumerate(zip(depths, filters), start=1):
+        counts = (counts,) * depth if isinstance(counts, int) else counts
         layers += [(f'conv{block}_{index}', partial(convolution, filters=scaled(count, width)))
-                   for index in range(1, depth + 1)]
+                   for index, count in enumerate(counts, start=1)]
         layers.append((f'pool{block}', partial(pooling, mode=pool)))
     return layers
 

@@ -123,7 +123,7 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
     looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
     targets = styletransfer.compute_targets(looker, tiling, wanted, None,
                                             [Painting(wanted, None, 1.0)])
-    _, _, variation = looker(wanted, tiling)
+    _, _, (variation,) = looker(wanted, tiling)
     weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
     loss = styletransfer.compile_loss(terms)
     aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
@@ -151,20 +151,11 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
 def weights_of(terms, targets, layers, tv_weight):
     """Return the weights of the terms: factors of losses that are shares of the picture's own.
 
-    A layer's loss divided by what it were for a picture with no activations at all. The total
-    variation counts for little, and is what keeps out noise that the layers do not see.
+    The total variation counts for little, and is what keeps out noise that the layers do not see.
     """
-    weights = []
-    for layer in terms.content_layers:
-        energy = 0.5 * float((targets.photo[layer].astype('float64') ** 2).sum())
-        weights.append(SCALE * layers[layer] / (energy or 1))
-    for layer in terms.style_layers:
-        energy = 0.0
-        for part in targets.aims.targets[layer]:
-            channels = part.shape[1]
-            energy += float((part ** 2).sum()) / (4 * channels ** 2 if part.ndim == 3 else channels)
-        weights.append(SCALE * layers[layer] / (energy or 1))
-    return np.array([*weights, SCALE * tv_weight])
+    energies = targets.energies()
+    weights = [layers[name.split()[1]] / energies[name] for name in terms.names[:-1]]
+    return SCALE * np.array([*weights, tv_weight])
 
 
 def frame_counts(options):

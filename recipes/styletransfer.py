@@ -30,6 +30,7 @@ from recipes.common.scenes import Scene
 from recipes.common.style_options import parse
 
 FAINT = 1e-3  # of a term's gradient at noise: less, at the start, is none
+SOFT_LIMITS = (6, 249)  # grey levels, beyond which the range term pulls back
 PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
 
 
@@ -176,6 +177,7 @@ def describe(options, scene, plan):
     init = options.init
     return {**command_line.described(options, names),
             'init': init if init in ('noise', 'content') else runs.pixel_hash(scene.first),
+            'range_weight': options.range_weight or None,
             'rounds': options.rounds if options.phases > 1 else None,
             'rate': options.rate if options.optimiser == 'adam' else None,
             'corrections': plan.corrections, 'tiles': plan.core,
@@ -276,7 +278,8 @@ class Easel:
         self.terms = objective.Terms(net, options.content_layers, options.style_layers,
                                      options.style_statistics, options.variation,
                                      scene.guided, scene.selection
-                                     and scene.selection.channels_kept(options.style_layers))
+                                     and scene.selection.channels_kept(options.style_layers),
+                                     self.limits())
         self.looker = tiles.Looker(self.terms)
         self.loss = (compile_loss(self.terms) if plan.core is None
                      else tiles.TiledLoss(self.terms, self.looker))
@@ -289,6 +292,13 @@ class Easel:
         return compute_targets(self.looker, tiling, *self.scene.target_at(phase, self.prepare),
                                self.scene.paintings_at(phase, self.prepare),
                                self.plan.painting_core)
+
+    def limits(self):
+        """Return what pixels should lie between, (lowest, highest), or None where it is open."""
+        if not self.options.range_weight:
+            return None
+        scale = self.options.levels / 255
+        return tuple(limit * scale - self.mean_pixel for limit in SOFT_LIMITS)
 
     def prepare(self, rgb):
         """Return a picture as the network takes it."""
@@ -315,7 +325,8 @@ class Easel:
 
     def weights(self, targets, start):
         """Return the weights of the terms, (terms,)."""
-        weights = np.array(list(weights_of(self.options, self.net, start.shape).values()))
+        weights = np.array(list(weights_of(self.options, self.net, start.shape,
+                                            targets).values()))
         if not self.options.normalise_gradients:
             return weights
         norms = self.gradient_norms(targets, start)

@@ -291,7 +291,7 @@ def _by_hand(known):
 
 
 def _how_else(network):
-    if network == files.EMBEDDED.stem:
+    if network in files.EMBEDDED:
         return ': it comes with the archive'
     if network in all_cnn.PUBLISHED_ERRORS:
         return ': train it (recipes/train_all_cnn.py)'
@@ -316,7 +316,7 @@ def _new(path, force):
         ArchiveError: it exists and must not be overwritten, or is not named like an .npz file.
     """
     path = Path(path)
-    if path.resolve() == files.EMBEDDED.resolve():
+    if path.resolve() in [own.resolve() for own in files.EMBEDDED.values()]:
         raise ArchiveError(f'{path} comes with the archive and stays; write elsewhere with --out')
     if path.suffix != '.npz':
         raise ArchiveError(f'weights are written as .npz files; name {path} like one')
@@ -327,11 +327,11 @@ def _new(path, force):
 
 
 def _path(network):
-    return files.EMBEDDED if _is_own(network) else files.folder() / f'{network}.npz'
+    return files.EMBEDDED[network] if _is_own(network) else files.folder() / f'{network}.npz'
 
 
 def _is_own(network):
-    return network == files.EMBEDDED.stem
+    return network in files.EMBEDDED
 
 
 def _origin(network):

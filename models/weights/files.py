@@ -23,7 +23,9 @@ import theano
 from models.errors import ArchiveError
 from models.weights import sources, torchvision
 
-EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
+# The networks that ship with the archive; the first is the default.
+EMBEDDED = {name: Path(__file__).parent.parent / 'embedded' / f'{name}.npz'
+            for name in ('vgg19_small', 'vgg19_quarter')}
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
@@ -55,8 +57,8 @@ def find(name, weights=None):
     """
     if weights is not None:
         path = Path(weights)
-    elif name == EMBEDDED.stem:
-        path = EMBEDDED
+    elif name in EMBEDDED:
+        path = EMBEDDED[name]
     else:
         path = folder() / f'{name}.npz'
         if not path.exists():
@@ -78,7 +80,7 @@ def _how_to_get(name):
              if fetched else '')
     return (f'the weights of {name} are not in {folder()}: {fetch}convert a file that you have '
             f'(python -m models.weights convert FILE --as {name}), name an .npz file '
-            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_quarter, which '
+            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_small, which '
             'comes with the archive')
 
 

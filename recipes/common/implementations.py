@@ -16,15 +16,16 @@ from recipes.common import objective
 # white noise to start from; levels: what white is before the mean is subtracted; counted: whether
 # the total variation is in the loss that is reported.
 Settings = namedtuple('Settings', 'content_layers content_weight content_per style_layers '
-                                  'style_weight style_per tv_weight variation counted pool init '
-                                  'noise levels rounds evals margin factr pgtol')
+                                  'style_weight style_per tv_weight variation counted '
+                                  'range_weight pool init noise levels rounds evals margin '
+                                  'factr pgtol')
 
 # Of the notebook; the tolerances of L-BFGS are scipy's defaults.
 NOTEBOOK = Settings(content_layers='conv4_2', content_weight=1e-3, content_per='sum',
                     style_layers='conv1_1,conv2_1,conv3_1,conv4_1,conv5_1', style_weight=2e5,
                     style_per='paper', tv_weight=1e-8, variation='recipes', counted=True,
-                    pool='average_exc_pad', init='noise', noise='uniform', levels=255, rounds=8,
-                    evals=40, margin=0, factr=1e7, pgtol=1e-5)
+                    range_weight=0.0, pool='average_exc_pad', init='noise', noise='uniform',
+                    levels=255, rounds=8, evals=40, margin=0, factr=1e7, pgtol=1e-5)
 
 # The archive adapts the notebook's weights to the network's width and the picture's size, paints
 # a margin that is cut off, and lets L-BFGS go on to the last evaluation.
@@ -59,7 +60,7 @@ IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'aut
 
 # With gradients normalised at the start, weights are what they say, whatever the network and size.
 NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
-              'content_per': 'sum', 'style_per': 'paper'}
+              'content_per': 'sum', 'style_per': 'paper', 'range_weight': 0.0}
 
 # The content loss is a sum over channels and positions and the total variation one over pixels.
 # Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
@@ -77,12 +78,21 @@ def settings_of(implementation, model):
     return IMPLEMENTATIONS[implementation]
 
 
-def weights_of(options, net, shape):
-    """Return the factor of each term of the loss, name to float, for a picture of this shape."""
+def weights_of(options, net, shape, targets=None):
+    """Return the factor of each term of the loss, name to float, for a picture of this shape.
+
+    Args:
+        options: of the command line.
+        net: ordered dict of layers.
+        shape: of the picture, (1, 3, rows, columns).
+        targets: `objective.Targets`; needed where losses are shares of the pictures' own.
+    """
+    energies = targets.energies() if 'energy' in (options.content_per, options.style_per) else {}
     weights = {}
     for layer, factor in options.content_layers.items():
         elements = np.prod(lasagne.layers.get_output_shape(net[layer], shape))
-        scale = {'sum': 1, 'mean': 2 / elements, 'reference': REFERENCE_ACTIVATIONS / elements}
+        scale = {'sum': 1, 'mean': 2 / elements, 'reference': REFERENCE_ACTIVATIONS / elements,
+                 'energy': 1 / energies.get(f'content {layer}', 1)}
         weights[f'content {layer}'] = float(options.content_weight * factor
                                             * scale[options.content_per])
     matrices = options.style_statistics in ('gram', 'covariance')
@@ -90,8 +100,13 @@ def weights_of(options, net, shape):
         scale = 1.0
         if options.style_per == 'mean' and matrices:
             scale = 4 / net[layer].output_shape[1] ** 2
+        elif options.style_per == 'energy':
+            scale = 1 / energies[f'style {layer}']
         weights[f'style {layer}'] = options.style_weight * factor * scale
-    scale = REFERENCE_PIXELS / (shape[2] * shape[3]) if options.content_per == 'reference' else 1
+    scale = {'reference': REFERENCE_PIXELS, 'energy': 1}.get(options.content_per)
+    scale = scale / (shape[2] * shape[3]) if scale else 1
+    if options.range_weight:
+        weights[objective.RANGE] = options.range_weight * scale
     weights[objective.VARIATION] = options.tv_weight * scale
     return weights
 

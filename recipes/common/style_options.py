@@ -14,7 +14,8 @@ OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet', 'watch')
 # Options that --grid varies, and how to read their values.
 GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
         'content-weight': command_line.weight, 'style-weight': command_line.weight,
-        'tv-weight': command_line.weight, 'style-scale': command_line.factor,
+        'tv-weight': command_line.weight, 'range-weight': command_line.weight,
+        'style-scale': command_line.factor,
         'style-statistics': str, 'colours': str, 'pool': str, 'seed': command_line.seed}
 CHOICES = {'style-statistics': statistics.KINDS, 'colours': colours.WAYS,
            'pool': command_line.POOLINGS}
@@ -72,6 +73,8 @@ def add_loss_options(parser):
     add('--content-weight', type=command_line.weight, help=defaults('content_weight'))
     add('--style-weight', type=command_line.weight, help=defaults('style_weight'))
     add('--tv-weight', type=command_line.weight, help=defaults('tv_weight'))
+    add('--range-weight', type=command_line.weight,
+        help='of what lies outside 0 to 255, softer than --bounds; ' + defaults('range_weight'))
     add('--content-layers', type=command_line.layer_weights, metavar='LAYERS',
         help='with factors of --content-weight; ' + defaults('content_layers'))
     add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
