@@ -3,40 +3,21 @@
 Lasagne 0.2 was never released; the Recipes and nearly all code of 2015 and 2016 need 0.2.dev1.
 """
 
-import importlib.metadata
-import sys
-import types
-
 from models.runtime import theano_mends
+from models.runtime.imports import without_pkg_resources
 from models.runtime.theano_mends import put_module
 
 
 def apply():
     """Import Lasagne and apply every mend below."""
-    import_without_pkg_resources()
+    with without_pkg_resources():
+        import lasagne  # noqa: F401
     mend_rectifiers()
     mend_types_of_values()
     mend_iterables()
     mend_normalisation_type()
     add_layers()
     add_functions()
-
-
-def import_without_pkg_resources():
-    """Import Lasagne, which asks pkg_resources for its own version and for nothing else.
-
-    setuptools 82 no longer has pkg_resources, and those from 67 on warn of its use.
-    """
-    stand_in = types.ModuleType('pkg_resources')
-    stand_in.get_distribution = importlib.metadata.distribution
-    real = sys.modules.get('pkg_resources')
-    sys.modules['pkg_resources'] = stand_in
-    try:
-        import lasagne  # noqa: F401
-    finally:
-        del sys.modules['pkg_resources']
-        if real is not None:
-            sys.modules['pkg_resources'] = real
 
 
 def mend_rectifiers():

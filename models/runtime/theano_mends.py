@@ -18,7 +18,7 @@ from theano.compile import builders
 from theano.graph.basic import clone_get_equiv
 from theano.graph.op import ExternalCOp, OpenMPOp
 from theano.link.c.basic import CLinker
-from theano.link.c.interface import CLinkerObject
+from theano.link.c.interface import CLinkerObject, CLinkerOp
 from theano.scan import utils as scan_utils  # theano.scan itself is a function
 from theano.tensor import blas
 from theano.tensor.basic import Join
@@ -99,8 +99,9 @@ def mend_cache_of_ops_without_properties():
 
     def cmodule_key_(self, fgraph, *arguments, **options):
         version, signature = original(self, fgraph, *arguments, **options)
-        if not version:
-            nodes = fgraph.toposort()
+        nodes = fgraph.toposort()
+        # A scan asks for the key of its inner graph, where ops may run in Python.
+        if not version and all(isinstance(node.op, CLinkerOp) for node in nodes):
             types = [variable.type for node in nodes for variable in node.inputs + node.outputs]
             parts = ([node.op.c_code_cache_version_apply(node) for node in nodes]
                      + [kind.c_code_cache_version() for kind in types
