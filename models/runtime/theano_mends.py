@@ -35,6 +35,7 @@ def apply():
     mend_cache_of_external_code()
     mend_cache_of_ops_without_properties()
     mend_pooling_ties()
+    mend_mean_pooling_with_padding()
     mend_relu()
     mend_inlining()
     mend_shapes_of_joins()
@@ -138,6 +139,33 @@ def _with_one_switch(original):
         return code.replace(window, 'bool switched = false;\n' + window, 1)
 
     return c_code
+
+
+def mend_mean_pooling_with_padding():
+    """Give means that leave the padding out (`average_exc_pad`) a gradient where there is padding.
+
+    Theano computes such a mean and refuses its gradient: "padding must be zero". Each pixel gets
+    the gradient over the number of real pixels in the window, as of PyTorch's
+    avg_pool2d(count_include_pad=False).
+    """
+    original = pool.AveragePoolGrad.c_code
+
+    def c_code(self, *arguments):
+        code = original(self, *arguments)
+        if self.mode != 'average_exc_pad':
+            return code
+        code, refusals = re.subn(r'!0 && !0 && nonzero_padding', '0', code)
+        # Theano lets a window that begins in the padding end one padding too late.
+        code, windows = re.subn(
+            r'if \(!0 && !0 && r_st\[(\d)\] < pd\[\1\]\)\s*{.*?}\s*r_end\[\1\] = [^;]*;',
+            r'r_end[\1] = std::min(r_st[\1] + ws[\1], r[\1] - pd[\1]);'
+            r' r_st[\1] = std::max(r_st[\1], pd[\1]);', code, flags=re.DOTALL)
+        if (refusals, windows) != (1, self.ndim):
+            raise RuntimeError('the pooling code is not that of Theano-PyMC 1.1.2')
+        return code
+
+    pool.AveragePoolGrad.c_code = c_code
+    pool.AveragePoolGrad.c_code_cache_version = lambda self: ('real pixels', 1, self.openmp)
 
 
 def rectify(x, leakiness=0):
