@@ -32,9 +32,8 @@ def apply():
     Layer.get_params = get_params
     Layer.output_shape = property(lambda self: _known_shape(self, self.input_shape))
     MergeLayer.output_shape = property(lambda self: _known_shape(self, self.input_shapes))
-    for kind, shapes in ((Layer, lambda self: [self.input_shape]),
-                         (MergeLayer, lambda self: self.input_shapes)):
-        kind.__init__ = _with_positive_sizes(kind.__init__, shapes)
+    for kind in (Layer, MergeLayer):
+        kind.__init__ = _with_options(kind.__init__)
     InputLayer.__init__ = _with_broadcast_axes(InputLayer.__init__)
     for name in ('get_all_params', 'get_output'):
         function = globals()[name]
@@ -189,15 +188,11 @@ def _known_shape(layer, input_shape):
     return shape
 
 
-def _with_positive_sizes(original, shapes_of):
-    """Return an __init__ that refuses sizes below 1, and lets a layer name options it takes."""
+def _with_options(original):
+    """Return an __init__ that lets a layer name the options that its output takes."""
     def __init__(self, *arguments, **options):
         original(self, *arguments, **options)
         self.get_output_kwargs = []
-        for shape in shapes_of(self):
-            if any(size is not None and size <= 0 for size in shape):
-                raise ValueError('Cannot create Layer with a non-positive input_shape dimension. '
-                                 f'input_shape={shape!r}, self.name={self.name!r}')
 
     __init__.__wrapped__ = original
     return __init__

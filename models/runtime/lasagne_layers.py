@@ -38,9 +38,10 @@ class DenseLayer(lasagne.layers.DenseLayer):
         self.num_units, self.num_leading_axes = num_units, num_leading_axes
         axes, inputs = len(self.input_shape), self.input_shape[num_leading_axes:]
         if not -axes <= num_leading_axes < axes:
+            why = ('requesting more trailing axes than there are input dimensions'
+                   if num_leading_axes < 0 else 'leaving no trailing axes for the dot product')
             raise ValueError(f'Got num_leading_axes={num_leading_axes} for a {axes}-dimensional '
-                             'input, which leaves no trailing axes for the dot product, or wants '
-                             'more than there are')
+                             f'input, {why}.')
         if None in inputs:
             raise ValueError('A DenseLayer requires a fixed input shape (except for the leading '
                              f'axes). Got {self.input_shape!r} for '
@@ -69,7 +70,9 @@ class DropoutLayer(lasagne.layers.DropoutLayer):
     """
 
     def __init__(self, incoming, p=0.5, rescale=True, shared_axes=(), **options):
-        super().__init__(incoming, p, rescale, **options)
+        Layer.__init__(self, incoming, **options)  # 0.1's own names its class, which is this one
+        self._srng = MRG_RandomStream(get_rng().randint(1, 2147462579))
+        self.p, self.rescale = p, rescale
         self.shared_axes = _axes(shared_axes, len(self.input_shape))
 
     def get_output_for(self, input, deterministic=False, **options):

@@ -8,8 +8,14 @@ from collections import OrderedDict
 
 import numpy as np
 import theano
+import theano.graph.destroyhandler
+import theano.graph.optdb
+import theano.graph.params_type
 import theano.graph.toolbox
 import theano.graph.utils
+import theano.link.basic
+import theano.link.c.basic
+import theano.link.c.cmodule
 import theano.sandbox.rng_mrg
 import theano.tensor as T
 import theano.tensor.nnet.neighbours
@@ -273,14 +279,27 @@ def restore_gof():
     """Bring back `theano.gof`, the graphs' package, which is called `theano.graph` now."""
     graph = theano.graph
     parts = {'graph': graph.basic, 'op': graph.op, 'type': graph.type, 'fg': graph.fg,
-             'opt': graph.opt, 'toolbox': graph.toolbox, 'null_type': graph.null_type,
-             'utils': graph.utils}
+             'opt': graph.opt, 'optdb': graph.optdb, 'toolbox': graph.toolbox,
+             'null_type': graph.null_type, 'utils': graph.utils,
+             'params_type': graph.params_type, 'destroyhandler': graph.destroyhandler,
+             'cc': theano.link.c.basic, 'cmodule': theano.link.c.cmodule,
+             'link': theano.link.basic}
     put_module('theano.gof', **public(*parts.values()), PureOp=graph.op.Op)
     for name, part in parts.items():
         put_module(f'theano.gof.{name}', **public(part))
-    # These two have become generators, one of them under another name.
-    theano.gof.graph.ancestors = lambda *arguments: list(graph.basic.ancestors(*arguments))
-    theano.gof.graph.inputs = lambda *arguments: list(graph.basic.graph_inputs(*arguments))
+    # These have become generators, most under other names.
+    for name, walk in (('ancestors', graph.basic.ancestors), ('inputs', graph.basic.graph_inputs),
+                       ('variables', graph.basic.vars_between),
+                       ('orphans', graph.basic.orphans_between),
+                       ('ops', graph.basic.applys_between)):
+        setattr(theano.gof.graph, name, _as_list(walk))
+    for name in ('is_same_graph', 'is_same_graph_with_merge'):
+        setattr(theano.gof.graph, name, getattr(graph.toolbox, name))
+    theano.gof.Optimizer = theano.gof.opt.Optimizer = graph.opt.GlobalOptimizer
+
+
+def _as_list(walk):
+    return lambda *arguments: list(walk(*arguments))
 
 
 def restore_cuda():
