@@ -58,14 +58,13 @@ def without_pkg_resources():
     stand_in = types.ModuleType('pkg_resources')
     stand_in.get_distribution = importlib.metadata.distribution
     stand_in.DistributionNotFound = importlib.metadata.PackageNotFoundError
-    real = sys.modules.get('pkg_resources')
-    sys.modules['pkg_resources'] = stand_in
+    before = {name: module for name, module in sys.modules.items() if name == stand_in.__name__}
+    sys.modules[stand_in.__name__] = stand_in
     try:
         yield
     finally:
-        del sys.modules['pkg_resources']
-        if real is not None:
-            sys.modules['pkg_resources'] = real
+        del sys.modules[stand_in.__name__]
+        sys.modules.update(before)
 
 
 @contextlib.contextmanager

@@ -149,9 +149,9 @@ def create_param(spec, shape, name=None):
         # The shape stays, so axes of length 1 may broadcast.
         spec = theano.shared(spec, broadcastable=tuple(size == 1 for size in shape))
     if not isinstance(spec, Variable):
-        what, end = ('value', '') if made else ('spec', ', or a callable')
-        raise TypeError(f'{prefix}{source.format(what)} is not a numpy array or a Theano '
-                        f'expression{end}')
+        what, kinds = ('value', 'a numpy array or a Theano expression') if made else (
+            'spec', 'a numpy array, a Theano expression, or a callable')
+        raise TypeError(f'{prefix}{source.format(what)} is not {kinds}')
     if spec.ndim != len(shape):
         raise ValueError(f'{prefix}{source.format("Theano variable")} has {spec.ndim} dimensions, '
                          f'should be {len(shape)}')

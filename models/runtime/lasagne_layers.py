@@ -79,8 +79,8 @@ class DropoutLayer(lasagne.layers.DropoutLayer):
         """Return the expression of the output; of the input itself with `deterministic`."""
         if deterministic or self.p == 0:
             return input
-        # A numpy float32 would become float64 in 1 - p.
-        kept = 1 - (float(self.p) if isinstance(self.p, np.generic) else self.p)
+        # 1 - p would be float64 for a numpy float32.
+        kept = 1 - (T.constant(self.p) if isinstance(self.p, np.generic) else self.p)
         shape = self.input_shape if None not in self.input_shape else input.shape
         shape = tuple(1 if axis in self.shared_axes else shape[axis] for axis in range(input.ndim))
         mask = self._srng.binomial(shape, p=kept, dtype=input.dtype)

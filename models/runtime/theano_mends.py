@@ -32,6 +32,7 @@ from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet import corr, corr3d
 from theano.tensor.random.utils import RandomStream
 from theano.tensor.signal import pool
+from theano.tensor.var import _tensor_py_operators
 
 
 def apply():
@@ -45,6 +46,7 @@ def apply():
     mend_relu()
     mend_inlining()
     mend_shapes_of_joins()
+    mend_new_axes()
     restore_names()
     restore_assigned_gradients()
 
@@ -238,6 +240,23 @@ def mend_shapes_of_joins():
         return [(*first[:axis], length, *first[axis + 1:])]
 
     Join.infer_shape = infer_shape
+
+
+def mend_new_axes():
+    """Let an index with a new axis leave out the axes behind it: x[:, None] of a matrix or more.
+
+    Theano takes it to drop them: "You cannot drop a non-broadcastable dimension".
+    """
+    original = _tensor_py_operators.__getitem__
+
+    def __getitem__(self, index):
+        places = index if isinstance(index, tuple) else (index,)
+        new = any(place is None for place in places)
+        if new and not any(place is Ellipsis for place in places):
+            index = (*places, Ellipsis)
+        return original(self, index)
+
+    _tensor_py_operators.__getitem__ = __getitem__
 
 
 def restore_names():

@@ -166,6 +166,17 @@ def test_gof_walks_graphs_into_lists():
     z = T.exp(x) + y
     assert theano.gof.graph.inputs([z]) == [x, y]
     assert set(theano.gof.graph.ancestors([z])) >= {x, y, z}
+    assert set(theano.gof.graph.variables([x], [z])) == {x, y, z, z.owner.inputs[0]}
+    assert theano.gof.graph.orphans([x], [z]) == [y]
+    assert [node.op for node in theano.gof.graph.ops([x, y], [z])] == [z.owner.op,
+                                                                       T.exp(x).owner.op]
+
+
+def test_gof_compares_graphs():
+    x, y = T.vectors('xy')
+    same = theano.gof.graph.is_same_graph
+    assert same(T.exp(x) + y, T.exp(x) + y) and not same(T.exp(x) + y, T.exp(y) + y)
+    assert issubclass(theano.gof.EquilibriumOptimizer, theano.gof.Optimizer)
 
 
 def test_cuda_is_as_on_a_machine_without_it():
@@ -271,6 +282,17 @@ def test_joins_have_the_right_shapes(axis):
     np.testing.assert_array_equal(known(*values), expected)
     unknown = theano.function([position, a, b], T.join(position, a, b).shape)
     np.testing.assert_array_equal(unknown(axis, *values), expected)
+
+
+@pytest.mark.parametrize('index', [
+    np.s_[None], np.s_[:, None], np.s_[1, None], np.s_[None, :, 1:], np.s_[..., None],
+    np.s_[:, None, ..., 2]])
+def test_new_axes_leave_the_axes_behind_them(index):
+    x = np.arange(24.).reshape(2, 3, 4)
+    expected = x[index]
+    variable = T.as_tensor_variable(x)[index]
+    assert variable.ndim == expected.ndim
+    np.testing.assert_array_equal(variable.eval(), expected)
 
 
 def test_rectify_takes_arrays_too():
