@@ -25,9 +25,10 @@ def prepare():
         start.check_versions()
         start.import_theano()
         start.keep_freed_memory()
-        from models.runtime import (compiling, convolution, gram, lasagne_mends, pooling,
+        from models.runtime import (compiling, convolution, gram, imports, lasagne_mends, pooling,
                                     theano_mends)
 
+        imports.apply()
         theano_mends.apply()
         for faster in (compiling, convolution, pooling, gram):
             faster.apply()
