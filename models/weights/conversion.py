@@ -421,7 +421,11 @@ def _find_layout(path, contents, network, stated):
     sure = [key for key in fitting if not LAYOUTS[key].only_if_proved]
     if not sure:
         raise ArchiveError(_why_none_fits(path, contents, network, problem))
-    if not LAYOUTS[sure[0]].is_proved_by(contents.kind, fitting[sure[0]].names):
+    proved = [key for key in sure if LAYOUTS[key].names_are_shared
+              and LAYOUTS[key].is_proved_by(contents.kind, fitting[key].names)]
+    if proved:
+        return proved[0]
+    if LAYOUTS[sure[0]].names_are_shared:
         retrained = f'{network}_torchvision'
         hint = (f'; or, if they are the weights that torchvision trained, --as {retrained}'
                 if retrained in networks.NETWORKS and contents.kind != 'list' else '')

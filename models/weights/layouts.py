@@ -95,9 +95,8 @@ class Layout:
         return MEAN_PIXELS.get(network, VGG_MEAN_PIXEL)
 
     def is_proved_by(self, kind, names):
-        """Tell whether the kind of a file and the names in it can mean nothing else."""
-        return (not self.names_are_shared or kind in self.proving
-                or kind in NUMBERED and JOHNSON_DENSE[1] in names)
+        """Tell whether the kind of a file or the names in it can mean nothing else."""
+        return kind in self.proving or kind in NUMBERED and JOHNSON_DENSE[1] in names
 
 
 def own_names(network, layers, there):

@@ -80,11 +80,14 @@ class Objects(pickles.Array):
 
     def build(self, state):
         *_, shape, dtype, by_columns, data = state
-        if not isinstance(data, list):
+        of_objects = isinstance(dtype, Kind) and dtype.of_objects
+        if of_objects != isinstance(data, list):
+            raise pickles.Refused("numbers of numpy type 'O8', or objects of another")
+        if not of_objects:
             super().build(state)
             return
         shape = pickles.whole_shape(shape)
-        if not isinstance(dtype, Kind) or not dtype.of_objects or math.prod(shape) != len(data):
+        if math.prod(shape) != len(data):
             raise pickles.Refused(f'an array of shape {shape} over {len(data)} objects')
         self.array = np.empty(len(data), object)
         self.array[:] = data

@@ -73,10 +73,10 @@ def _reader(path, start):
         return pytorch.read_legacy
     if len(start) > 8 and start[8:9] == b'{' and start[7] == 0:
         return tensors.read
-    if start[:1] == b'\x80' or start[:1] in (b'(', b']', b'}', b'c'):
-        return recipes_pickles.read
     if caffe.starts_like_one(start):
         return caffe.read
+    if start[:1] == b'\x80' or start[:1] in (b'(', b']', b'}', b'c'):
+        return recipes_pickles.read
     raise ArchiveError(f'{path} is no weight file that is known; known are {KNOWN}')
 
 

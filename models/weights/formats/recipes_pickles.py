@@ -51,7 +51,7 @@ def read_bz2(path):
 
 
 def _read(file, path, size):
-    value = pickles.load(file, path, size)
+    value = pickles.load(file, path, size, npy.OBJECTS)
     described = ({pickles.text(key): part for key, part in value.items()
                   if isinstance(key, (str, bytes))} if isinstance(value, dict) else {})
     key = next((key for key in VALUES if key in described), None)
