@@ -532,6 +532,7 @@ def _descriptions(path, contents, network, translation, arrays):
     complete = next(reversed(arrays)) == next(reversed(full))
     if complete and _classifies(network):
         words = contents.classes
+        words = None if words is None else files.class_names(path, words)
         if words is None and count != 1000:
             words = [f'class {index}' for index in range(count)]
         if words is not None:

@@ -115,7 +115,7 @@ def _read_npz(path):
     if 'mean_pixel' in described:
         contents.mean_pixel = mean_of(described['mean_pixel'], path)
     if 'classes' in described:
-        contents.classes = described['classes'].tolist()
+        contents.classes = files.class_names(path, described['classes'])
     return contents
 
 
