@@ -174,7 +174,9 @@ def _translated(path, contents, network, layout):
     if not found:
         raise problem or _NothingInCommon(f'{path} has no layer of {network}; it holds '
                                           f'{_listed(contents.modules())}')
-    return _only_one(path, network, [each for each in found if each.fits()] or found)
+    fitting = [each for each in found if each.misfit() is None]
+    return (_only_one(path, network, fitting) if fitting
+            else max(found, key=lambda translation: len(translation.here)))
 
 
 def _fitting(path, contents, network, layout):
@@ -264,10 +266,6 @@ class _Translation:
         return (self._kernel(array) if array.ndim <= 4 and not self._is_dense(layer)
                 else None)
 
-    def fits(self):
-        """Tell whether all arrays have the shapes that the network needs."""
-        return self.misfit() is None
-
     def misfit(self):
         """Return in words which array has not the shape that the network needs, or None."""
         for layer in self.here:
@@ -275,6 +273,7 @@ class _Translation:
                 kernel, bias = self._joined(layer, 'W'), self._joined(layer, 'b')
             except ArchiveError as problem:
                 return str(problem)
+            kernel = np.broadcast_to(np.float32(0), kernel.shape)  # turning copies no numbers
             kernel = self._dense(layer, kernel) if self._is_dense(layer) else self._kernel(kernel)
             for key, array in ((f'{layer}.W', kernel), (f'{layer}.b', bias.ravel())):
                 if not self._has_shape(key, array):
@@ -453,7 +452,7 @@ def _networks_that_fit(path, contents):
             if contents.kind in layout.kinds and network not in found:
                 try:
                     translation = _translated(path, contents, network, key)
-                    fits = translation.fits() and not translation.extra()
+                    fits = translation.misfit() is None and not translation.extra()
                 except ArchiveError:
                     continue
                 if fits:
@@ -472,7 +471,7 @@ def _require_no_larger(path, contents, network, layout, used):
             translation = _translated(path, contents, other, layout)
         except ArchiveError:
             continue
-        if len(translation.here) > used and translation.fits():
+        if len(translation.here) > used and translation.misfit() is None:
             raise ArchiveError(f'{path} has the weights of another network than {network}: it has '
                                f'more of the layers of {other}; convert it --as {other}')
 

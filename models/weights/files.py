@@ -281,11 +281,12 @@ class WeightFile:
         if found.size != int(np.prod(shape)) or found.shape[:1] != tuple(shape[:1]):
             raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
                                f'{found.shape}, and this network needs {tuple(shape)}')
-        with np.errstate(over='ignore'):
-            found = found.astype(theano.config.floatX, copy=False)
-        if not np.isfinite(found).all():
-            raise ArchiveError(f'{self.path} is broken at {key}: it holds numbers that '
-                               f'{theano.config.floatX} cannot')
+        if found.dtype != theano.config.floatX:
+            with np.errstate(over='ignore'):
+                found = found.astype(theano.config.floatX)
+            if not np.isfinite(found).all():
+                raise ArchiveError(f'{self.path} is broken at {key}: it holds numbers that '
+                                   f'{theano.config.floatX} cannot')
         return found.reshape(shape)
 
     def mean_pixel(self):

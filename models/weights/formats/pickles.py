@@ -274,11 +274,12 @@ def _advice(name, of_pytorch):
     if name.startswith('joblib.'):
         return '; joblib wrote it: load it with joblib where you trust it, and save an .npz'
     if of_pytorch:
-        told = ('the options of a command line' if name.startswith('argparse.') else
-                f'an object of {name.partition(".")[0][:40]}')
-        return (f'; this is a checkpoint of PyTorch that holds {told} beside its parameters, or a '
-                'whole model: load it with torch where you trust it, and save the parameters '
-                "alone, with torch.save(checkpoint['state_dict'], FILE) or the like")
+        told = ('the options of a command line beside its parameters'
+                if name.startswith('argparse.') else
+                f'an object of {name.partition(".")[0][:40]} beside its parameters, or is one')
+        return (f'; this is a checkpoint of PyTorch that holds {told}: load it with torch where '
+                "you trust it, and save the parameters alone, torch.save(checkpoint['state_dict'], "
+                'FILE) or the like')
     return ''
 
 
