@@ -273,6 +273,8 @@ class _Translation:
                 kernel, bias = self._joined(layer, 'W'), self._joined(layer, 'b')
             except ArchiveError as problem:
                 return str(problem)
+            if kernel.ndim > 4:
+                return self._told_misfit(f'{layer}.W', kernel)
             kernel = np.broadcast_to(np.float32(0), kernel.shape)  # turning copies no numbers
             kernel = self._dense(layer, kernel) if self._is_dense(layer) else self._kernel(kernel)
             for key, array in ((f'{layer}.W', kernel), (f'{layer}.b', bias.ravel())):

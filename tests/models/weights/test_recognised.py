@@ -117,6 +117,13 @@ def test_a_shape_is_told_where_the_names_are_right(tmp_path):
     assert '(8, 8, 3, 3) at the width of this file' in told
 
 
+def test_kernels_of_five_axes_are_told(tmp_path):
+    shapes = vgg((2, 2, 3, 3, 3), False)
+    shapes['features.2'] = (4, 4, 3, 3, 3)
+    told = refusal(saved(tmp_path / 'w.npz', shapes), 'vgg16', 'oxford_pytorch')
+    assert 'conv1_2.W is (4, 4, 3, 3, 3)' in told
+
+
 def with_options(options):
     """Return a checkpoint of PyTorch that holds options beside no parameters."""
     buffer = io.BytesIO()
