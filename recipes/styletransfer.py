@@ -11,6 +11,7 @@ Without arguments it takes the bundled photo, the bundled painting and the embed
 import copy
 import itertools
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,10 @@ from recipes.common.style_options import parse
 
 FAINT = 1e-3  # of a term's gradient at noise: less, at the start, is none
 SOFT_LIMITS = (6, 249)  # grey levels, beyond which the range term pulls back
+TOO_FAR = 1e6  # times that style terms differ; measured: 3e2 on the embedded network
 PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
+
+log = logging.getLogger('archive')
 
 
 def main(arguments=None):
@@ -384,6 +388,8 @@ def paint_phase(easel, phase, journal, state):
     targets = easel.look(phase, shape)
     start = state.x if goes_on else easel.starting_point(shape, before)
     weights = state.weights if goes_on else easel.weights(targets, start)
+    if phase == 0 and not goes_on:
+        warn_of_misfit(easel, targets, weights)
     aim = objective_of(easel.loss, targets.weighted(weights), shape)
     optimiser = easel.optimiser(shape)
     journal.begin_phase(phase, aim, lambda x: easel.picture_of(x, shape, photo), options.seed)
@@ -403,6 +409,30 @@ def paint_phase(easel, phase, journal, state):
     for x in minimise(easel.options, optimiser, start, journal, options.rounds - done):
         journal.keep(x, weights, optimiser.state)
         easel.x = x.reshape(shape)
+
+
+def warn_of_misfit(easel, targets, weights):
+    """Warn where the weights are those of other networks, so that one style layer outweighs others.
+
+    Args:
+        easel: `Easel`.
+        targets: `objective.Targets`.
+        weights: of the terms, (terms,).
+    """
+    layers = easel.options.style_layers
+    factors = dict(zip(easel.terms.names, weights))
+    # What a layer's term is for a picture without any style, whatever the run starts from.
+    sizes = {layer: float(factors[f'style {layer}'] * sum(
+        np.square(part, dtype='float64').mean() for part in targets.aims.targets[layer]))
+        for layer in layers if factors[f'style {layer}'] > 0}
+    if easel.options.normalise_gradients or len(sizes) < 2:
+        return
+    most, least = max(sizes, key=sizes.get), min(sizes, key=sizes.get)
+    if sizes[most] > TOO_FAR * sizes[least]:
+        log.warning('the weights do not fit this network: the style terms are about %.0e in %s and '
+                    '%.0e in %s, so that only the first is painted, and noise stays; give '
+                    '--normalise-gradients, by which every term pulls by its weight', sizes[most],
+                    most, sizes[least], least)
 
 
 def minimise(options, optimiser, start, journal, left):

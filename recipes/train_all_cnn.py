@@ -313,7 +313,7 @@ def read_npz(path, size):
             ends = arrays['offsets'].tolist()
             pictures = [np.array(Image.open(io.BytesIO(arrays['jpeg_bytes'][start:end].tobytes()))
                                  .convert('RGB')) for start, end in zip(ends, ends[1:])]
-        names = [str(name) for name in arrays.get('names', range(labels.max() + 1))]
+        names = files.class_names(path, arrays.get('names', list(range(int(labels.max()) + 1))))
         split = np.asarray(arrays.get('split', np.full(len(labels), 'train')))
         for picture in pictures:
             if picture.dtype != 'uint8' or picture.ndim != 3 or picture.shape[2] != 3:

@@ -56,6 +56,8 @@ def parse(arguments):
     command.add_argument('--from', dest='layout', metavar='LAYOUT',
                          help=f'what the file is, where its names leave that open: one of '
                               f'{", ".join(layouts.LAYOUTS)}')
+    command.add_argument('--beginning', metavar='NAME',
+                         help='of the names to take, where a file holds several networks')
     command.add_argument('--out', metavar='FILE.npz',
                          help='where to write (default: NETWORK.npz in the folder of weights)')
     command.add_argument('--force', action='store_true', help='overwrite a file that exists')
@@ -119,7 +121,8 @@ def fetch(options):
 def convert(options):
     """Convert a weight file."""
     target = _new(options.out or _path(options.network), options.force)
-    provenance = conversion.convert(options.file, options.network, target, options.layout)
+    provenance = conversion.convert(options.file, options.network, target, options.layout,
+                                    beginning=options.beginning)
     known = (f'known as {provenance["source"]}' if provenance['source'] else
              f'of unknown origin, SHA-256 {provenance["sha256"]}')
     print(f'{options.network}: {target} (from {options.file}, {known}, read as '

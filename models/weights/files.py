@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -31,6 +32,10 @@ VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
 BROKEN = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError,
           zipfile.BadZipFile, zlib.error)
+LARGEST_MEAN = 1000  # of 0 to 255; more is no mean of pixels
+LONGEST_NAME = 1000  # characters of a class's name; the longest of ImageNet has 121
+UNSEEN = ('Cc', 'Cs', 'Zl', 'Zp')  # Unicode's categories of controls, surrogates and line ends
+TURNING = ('LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI')
 MOST_COMPRESSED = 100  # times; trained numbers shrink to 90 %, zeros a thousandfold
 
 log = logging.getLogger('archive')
@@ -183,6 +188,44 @@ def imagenet_classes():
     return [tuple(line.split(' ', 1)) for line in lines]
 
 
+def class_names(path, names):
+    """Return the names of classes as text that can be shown and written: a list of str.
+
+    Controls (NUL among them, and those that turn the direction of text), line ends and halves of
+    surrogate pairs become spaces, and a name without any character '?'.
+
+    Args:
+        path: of the file that they are from, for messages.
+        names: array or list of text, of bytes in UTF-8 or Latin-1, or of whole numbers.
+
+    Raises:
+        ArchiveError: they are something else, or no list.
+    """
+    try:
+        found = names.tolist() if isinstance(names, np.ndarray) and names.ndim == 1 else names
+    except (ValueError, SystemError):  # numbers beyond Unicode
+        found = None
+    if not isinstance(found, list) or not all(type(name) in (str, bytes, int) for name in found):
+        raise ArchiveError(f'{path} is broken at classes: it must be a list of names, one for each '
+                           'output')
+    return [_shown(str(name) if type(name) is int else name) for name in found]
+
+
+def _shown(name):
+    if isinstance(name, bytes):
+        try:
+            name = name.decode('utf-8')
+        except UnicodeDecodeError:
+            name = name.decode('latin-1')
+    name = ''.join(' ' if _is_unseen(character) else character for character in name[:LONGEST_NAME])
+    return ' '.join(name.split()) or '?'
+
+
+def _is_unseen(character):
+    return (unicodedata.category(character) in UNSEEN
+            or unicodedata.bidirectional(character) in TURNING)
+
+
 class WeightFile:
     """An open weight file, to be used in a `with`; arrays are read one at a time.
 
@@ -240,7 +283,13 @@ class WeightFile:
         if found.size != int(np.prod(shape)) or found.shape[:1] != tuple(shape[:1]):
             raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
                                f'{found.shape}, and this network needs {tuple(shape)}')
-        return found.astype(theano.config.floatX, copy=False).reshape(shape)
+        if found.dtype != theano.config.floatX:
+            with np.errstate(over='ignore'):
+                found = found.astype(theano.config.floatX)
+            if not np.isfinite(found).all():
+                raise ArchiveError(f'{self.path} is broken at {key}: it holds numbers that '
+                                   f'{theano.config.floatX} cannot')
+        return found.reshape(shape)
 
     def mean_pixel(self):
         """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
@@ -252,15 +301,29 @@ class WeightFile:
         if mean_pixel.size != 3:
             raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.shape}; it must be three '
                                'numbers, blue, green and red')
+        if not np.abs(mean_pixel).max() <= LARGEST_MEAN:
+            raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.ravel().tolist()}; it must '
+                               'be three numbers within 0 to 255')
         return mean_pixel.astype('float32').ravel()
 
     def width(self):
         """Return the factor on the number of filters that the network was built with; 1 if none."""
-        return float(self._read_numbers('width')) if 'width' in self.arrays.files else 1
+        if 'width' not in self.arrays.files:
+            return 1
+        width = self._read_numbers('width')
+        if width.size != 1:
+            raise ArchiveError(f'{self.path} is broken at width: it must be one number')
+        return float(width.ravel()[0])
 
     def classes(self):
-        """Return the names of the classes in the order of the outputs, or None."""
-        return self._read('classes').tolist() if 'classes' in self.arrays.files else None
+        """Return the names of the classes in the order of the outputs, or None.
+
+        Raises:
+            ArchiveError: they are no list of text.
+        """
+        if 'classes' not in self.arrays.files:
+            return None
+        return class_names(self.path, self._read('classes'))
 
     def provenance(self):
         """Return where the numbers come from, a dict, or None where the file does not say."""

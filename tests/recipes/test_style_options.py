@@ -262,3 +262,33 @@ def test_wrong_requests_are_one_line(tmp_path, monkeypatch, error_of, pictures, 
     status, errors = error_of(styletransfer.main, ['--size', '32', *arguments])
     assert status == 2 and words in errors
     assert not (tmp_path / 'runs').exists()
+
+
+@pytest.fixture
+def shrinking(tmp_path):
+    """Return a weight file in whose network each layer's activations are a tenth of the one's
+    before, as default weights do not expect it."""
+    random, arrays = np.random.RandomState(0), {}
+
+    def array(key, shape):
+        scale = 0.1 * np.sqrt(2 / np.prod(shape[1:])) if key.endswith('.W') else 0
+        arrays[key] = (random.normal(size=shape) * scale).astype('float32')
+        return arrays[key]
+
+    models.build('vgg19_quarter', array=array)
+    np.savez(tmp_path / 'shrinking.npz', **arrays)
+    return tmp_path / 'shrinking.npz'
+
+
+def test_weights_that_fit_the_network_badly_are_told_at_the_start(tmp_path, shrinking, caplog):
+    weights = ['--weights', shrinking]
+    out = paint(tmp_path / 'bad', *weights)
+    told, = [message for message in caplog.messages if 'do not fit' in message]
+    assert '--normalise-gradients' in told and 'conv1_1' in told and 'conv5_1' in told
+    terms = [value for name, value in terms_of(out).items() if name.startswith('style')]
+    assert max(terms) > 1e10 * min(terms)
+    caplog.clear()
+    paint(tmp_path / 'normalised', *weights, '--normalise-gradients')
+    paint(tmp_path / 'one', *weights, '--style-layers', 'conv1_1')
+    paint(tmp_path / 'embedded')
+    assert not [message for message in caplog.messages if 'do not fit' in message]

@@ -1,10 +1,12 @@
-"""MatConvNet's `.mat` files of networks that are a chain ("SimpleNN"), by scipy.
+"""MatConvNet's `.mat` files of networks, by scipy: of chains ("SimpleNN") and graphs ("DagNN").
 
-`layers` is a row of structs; those of convolutions (dense layers are convolutions as large as
-their input) have `name` and `weights` {kernel, bias}, before 2015 `filters` and `biases`. The mean
-is `meta.normalization.averageImage`, before `normalization.averageImage`, RGB, one pixel or an
-image; class names are `meta.classes.description`. Source: vlfeat/matconvnet,
-utils/import-caffe.py.
+A chain's `layers` is a row of structs; those of convolutions (dense layers are convolutions as
+large as their input) have `name` and `weights` {kernel, bias}, before 2015 `filters` and `biases`.
+The mean is `meta.normalization.averageImage`, before `normalization.averageImage`, RGB, one pixel
+or an image; class names are `meta.classes.description`. A graph has the arrays in `params`, structs
+with `name` and `value`, and its `layers` name theirs, kernel before bias. Either may be within a
+struct, as `save FILE net` writes it. Source: vlfeat/matconvnet, utils/import-caffe.py and
+matlab/+dagnn/@DagNN/saveobj.m.
 """
 
 import struct
@@ -35,15 +37,18 @@ def read(path):
             MemoryError, OverflowError, UnicodeDecodeError, zlib.error,
             scipy.io.matlab.MatReadError) as problem:
         raise ArchiveError(f'{path} is a broken .mat file: {problem}') from problem
+    file = _network_in(file)
     if 'layers' not in file:
-        raise ArchiveError(f'{path} is no chain of layers of MatConvNet; it holds '
+        raise ArchiveError(f'{path} is no network of MatConvNet; it holds '
                            f'{", ".join(name for name in file if not name.startswith("__"))}')
     contents = Contents('matconvnet')
+    named = _params(file.get('params'))
     for layer in np.ravel(file['layers']):
         layer = _only(layer)
-        arrays = _weights(layer)
+        arrays = _weights(layer, named)
         if arrays:
             name = str(_only(getattr(layer, 'name', '')))
+            contents.others += [f'{name}, array {index}' for index in range(2, len(arrays))]
             for ending, array in zip('Wb', arrays):
                 contents.arrays[f'{name}.{ending}'] = array
     meta = _only(file.get('meta', np.empty(0, object)))
@@ -81,10 +86,34 @@ def _require_honest_sizes(path):
                                       f'than {unpacked}')
 
 
-def _weights(layer):
-    """Return [kernel, bias] of a layer, or nothing."""
+def _network_in(variables):
+    """Return the variables of a file, or the fields of the one struct in it that has layers."""
+    for value in variables.values():
+        value = _only(value)
+        if 'layers' not in variables and hasattr(value, 'layers'):
+            return {name: getattr(value, name) for name in value._fieldnames}
+    return variables
+
+
+def _params(structs):
+    """Return dict from names to arrays of a graph's parameters."""
+    structs = [] if structs is None else [_only(struct) for struct in np.ravel(structs)]
+    return {str(_only(struct.name)): struct.value for struct in structs
+            if hasattr(struct, 'name') and hasattr(struct, 'value')}
+
+
+def _weights(layer, named):
+    """Return [kernel, bias] of a layer, or nothing.
+
+    Args:
+        layer: a struct.
+        named: a graph's parameters by name.
+    """
     if hasattr(layer, 'weights'):
         arrays = list(np.ravel(layer.weights))
+    elif named and hasattr(layer, 'params'):
+        arrays = [named[name] for name in (str(_only(name)) for name in np.ravel(layer.params))
+                  if name in named]
     else:
         arrays = [getattr(layer, name) for name in ('filters', 'biases') if hasattr(layer, name)]
     return [np.asarray(array) for array in arrays if np.size(array)]
