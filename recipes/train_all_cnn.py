@@ -10,6 +10,7 @@ uint8 (count, rows, columns, 3), `labels`, and if you have them `names` and `spl
 ('train' or not). Other than in the paper, pictures have their mean subtracted and are not whitened.
 """
 
+import io
 import json
 import zipfile
 from collections import namedtuple
@@ -348,8 +349,8 @@ def decoded(encoded, ends, path):
     pictures, problems = [], []
     for number, (start, end) in enumerate(zip(ends, ends[1:])):
         try:
-            pictures.append(images.over_white(*images.decode(encoded[start:end].tobytes(),
-                                                             f'picture {number} of {path}')))
+            file = io.BytesIO(encoded[start:end].tobytes())
+            pictures.append(images.over_white(*images.decode(file, f'picture {number} of {path}')))
         except ArchiveError as problem:
             pictures.append(None)
             problems.append(str(problem))
