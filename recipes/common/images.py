@@ -1,7 +1,9 @@
 """Pictures: RGB uint8 outside, BGR float32 minus mean inside. All conversions are here."""
 
+import contextlib
 import importlib.util
 import io
+import os
 import stat
 import warnings
 from pathlib import Path
@@ -146,10 +148,29 @@ def _decoded(file, name):
                 to_srgb = profiles.to_srgb(profile, image.mode)
             except ValueError as problem:
                 complaint = str(problem)
-        image.load()
+        with _silent() if image.format == 'TIFF' else contextlib.nullcontext():
+            image.load()
         rgb, alpha = _pixels(image, to_srgb)
     return upright(rgb, orientation), alpha if alpha is None else upright(alpha, orientation), \
         complaint
+
+
+@contextlib.contextmanager
+def _silent():
+    """Keep what a library in C writes to the terminal, as libtiff does at every broken row."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # it is closed: nothing is shown anyway
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _too_large(name, image):

@@ -25,13 +25,13 @@ def find(paths):
     """
     found = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path's, False for a name that is too long
             inside = sorted(file for file in path.iterdir()
                             if images.named_like_a_picture(file) and file.is_file())
             if not inside:
                 raise ArchiveError(f'there is no picture in the folder {path}')
             found += inside
-        elif os.path.exists(path):  # unlike Path's, False for a name that is too long
+        elif os.path.exists(path):
             found.append(path)
         else:
             raise ArchiveError(f'there is no picture or folder {path}')
