@@ -103,7 +103,7 @@ def decode(file, name):
         ArchiveError: as of `read`, whatever a decoder raises.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent():
             warnings.simplefilter('ignore')  # on what is broken and does not matter
             rgb, alpha, complaint = _decoded(file, name)
     except ArchiveError:
@@ -148,8 +148,7 @@ def _decoded(file, name):
                 to_srgb = profiles.to_srgb(profile, image.mode)
             except ValueError as problem:
                 complaint = str(problem)
-        with _silent() if image.format == 'TIFF' else contextlib.nullcontext():
-            image.load()
+        image.load()
         rgb, alpha = _pixels(image, to_srgb)
     return upright(rgb, orientation), alpha if alpha is None else upright(alpha, orientation), \
         complaint
@@ -157,7 +156,7 @@ def _decoded(file, name):
 
 @contextlib.contextmanager
 def _silent():
-    """Keep what a library in C writes to the terminal, as libtiff does at every broken row."""
+    """Keep what decoders write to the terminal themselves, as libtiff does at every broken row."""
     try:
         terminal = os.dup(2)
     except OSError:  # it is closed: nothing is shown anyway

@@ -1,4 +1,5 @@
-"""Mutated pictures, read in a process of their own: `python mutations.py FORMS COUNT SEED`.
+"""Mutated pictures, read in a process of their own: `python mutations.py FORMS COUNT SEED`, and
+whole files: `python mutations.py FILE`.
 
 Each form is a way to save a small picture. COUNT mutants of each are read; every one must become a
 picture or an `ArchiveError` of one line. What is being read stands in the last line of the output,
@@ -128,6 +129,19 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
 
 
+def read_file(path):
+    """Read a file and print what came of it."""
+    limit_memory()
+    before, began = taken(), time.process_time()
+    with open(path, 'rb') as file:
+        try:
+            outcome = str(images.decode(file, 'a picture')[0].shape)
+        except ArchiveError as problem:
+            outcome = str(problem)
+    print(json.dumps({'outcome': outcome, 'seconds': time.process_time() - began,
+                      'taken': taken() - before}))
+
+
 def main(names, count, seed):
     """Read the mutants and print what came of them."""
     files = forms()
@@ -148,4 +162,7 @@ def main(names, count, seed):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    if len(sys.argv) == 2:
+        read_file(sys.argv[1])
+    else:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
