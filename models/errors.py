@@ -1,11 +1,19 @@
 """The kinds of problem that a user can mend, told in one line."""
 
+import unicodedata
+
+LONGEST = 2000  # characters of a message
+
 
 class ArchiveError(Exception):
     """Input that cannot be used; the message says in one line what is wrong and what to do.
 
-    The recipes print it without a traceback and exit with status 2.
+    The recipes print it without a traceback and exit with status 2. Parts of it come out of files
+    and from servers, so it is made one line of bounded length that no terminal takes for commands.
     """
+
+    def __init__(self, message):
+        super().__init__(one_line(message))
 
 
 class Incomplete(ArchiveError):
@@ -14,3 +22,30 @@ class Incomplete(ArchiveError):
 
 class CannotRun(ArchiveError, ImportError):
     """This machine's Theano, Lasagne or compiler cannot run the archive; raised on import."""
+
+
+class Notice(UserWarning):
+    """Something in the input that was left out or changed, told in one line; the work goes on."""
+
+
+def one_line(text, longest=LONGEST):
+    """A text as it can be shown anywhere: one line, printable, of bounded length.
+
+    Line breaks become spaces, and control characters, marks that reverse the direction of text and
+    lone surrogates (bytes of file names that are no UTF-8) their escapes, such as \\x1b. What is
+    too long loses its middle: it begins with what is wrong and ends with what to do.
+    """
+    text = str(text)
+    if len(text) > 2 * longest:  # what is cut away is not looked at
+        text = f'{text[:longest]}{text[-longest:]}'
+    shown = ''.join(char if char.isprintable() else _escaped(char) for char in text)
+    if len(shown) <= longest:
+        return shown
+    half = (longest - 5) // 2
+    return f'{shown[:half]} ... {shown[-half:]}'
+
+
+def _escaped(char):
+    if char.isspace() or unicodedata.category(char) == 'Zs':
+        return ' '
+    return char.encode('unicode_escape').decode('ascii')

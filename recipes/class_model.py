@@ -23,8 +23,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (classes as class_names, command_line, figures, images, photos, runs)
+from models.errors import ArchiveError, one_line
+from recipes.common import (classes as class_names, command_line, figures, images,
+                            names as safe_names, photos, runs)
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
@@ -87,7 +88,7 @@ def main(arguments=None):
             save(run, names, pictures, frames or [pictures], history, parameters)
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):
-            print(f'{name}: score {score:.1f}, probability {probability:.4f}')
+            print(f'{one_line(name)}: score {score:.1f}, probability {probability:.4f}')
         print(run.folder / 'figure.png')
 
 
@@ -237,8 +238,10 @@ def without_smallest(x, size, percentile):
 
 def save(run, names, pictures, frames, history, parameters):
     """Save a picture of each class, the figure, the GIF and the scores at each step."""
+    files = safe_names.unique({name: name.replace(' ', '_') for name in names},
+                              ('figure',), 'class')
     for name, picture in zip(names, pictures):
-        run.save_picture(f'{name.replace(" ", "_").replace("/", "-")}.png', picture, parameters)
+        run.save_picture(f'{files[name]}.png', picture, parameters)
     with run.writing('figure.png') as path:
         figures.save_grid(path, pictures, names, columns=min(5, len(names)))
     columns = min(5, len(names))

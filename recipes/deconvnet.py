@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 import modifiedbackprop
 from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, photos, projections,
+from recipes.common import (command_line, figures, images, maps, names, photos, projections,
                             receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
@@ -380,7 +380,7 @@ def save_sheet(run, group, shown, layer, parameters):
     colours = figures.mosaic([maps.signed(projection) for _, projection in shown.values()], columns)
     patches = figures.mosaic([patch for patch, _ in shown.values()], columns)
     pair = figures.mosaic([colours, patches], 2, gap=6)
-    file = f'{layer}_{name}'.replace('/', '-').replace(' ', '_')
+    file = names.file_name(f'{layer}_{name}'.replace(' ', '_'))
     run.save_picture(f'{file}.png', pair, parameters)
     run.save_arrays(f'{file}.npz', {
         f'{kind} {photo}': array for photo, both in shown.items()

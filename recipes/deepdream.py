@@ -18,7 +18,7 @@ import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from recipes.common import (classes as class_names, command_line, figures, images, photos,
                             projections, runs)
 
@@ -99,7 +99,7 @@ def main(arguments=None):
         answer = Excited(options, photo, result)
         answer.save(run)
     if not options.quiet:
-        print(answer.sentences())
+        print('\n'.join(map(one_line, answer.sentences().split('\n'))))
         print(run.folder / 'result.png')
 
 

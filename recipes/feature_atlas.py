@@ -14,13 +14,14 @@ import base64
 import io
 import json
 from collections import namedtuple
+from pathlib import Path
 
 import models
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from recipes.common import (command_line, figures, images, maps, motifs, palettes, projections,
                             receptive_fields, runs, selections)
 from recipes.common.implementations import settings_of
@@ -105,7 +106,7 @@ def describe_picture(options, original):
     """Return what the page knows of the picture."""
     factor = min(1.0, SHOWN / max(original.shape[:2]))
     rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
-    return {'name': str(getattr(options.picture, 'name', options.picture)).split('/')[-1],
+    return {'name': one_line(Path(options.picture).name),
             'pixels': runs.pixel_hash(original), 'size': options.size,
             'rows': rows, 'columns': columns,
             'image': data_uri(images.resize_to(original, rows, columns))}

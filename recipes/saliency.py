@@ -16,7 +16,7 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from recipes.common import (classes as class_names, command_line, figures, maps, photos,
                             projections, runs)
 
@@ -73,7 +73,7 @@ def main(arguments=None):
             run.save_record(seen=found)
             bar.update()
             if not options.quiet:
-                tqdm.write(f'{path.name}: {title_of(seen)}')
+                tqdm.write(one_line(f'{path.name}: {title_of(seen)}'))
         run.save_record(problems=pictures.problems)
     if found and not options.quiet:
         print(run.folder)

@@ -75,7 +75,9 @@ def paint(options, state=None, elsewhere=False):
     if scene.selection is not None and len(scene.paintings) > 1:
         tell(options, f'{options.features}: channels leave the style of all paintings, places that '
                       f'of {scene.selection.picture} only')
-    run.save_record(parameters=parameters, options=remembered,
+    for note in scene.notes:
+        tell(options, note)
+    run.save_record(parameters=parameters, options=remembered, notes=scene.notes,
                     plan=plan._asdict(), content=str(options.content),
                     style=[str(path) for path in options.style])
     with run.recorded():
@@ -90,7 +92,7 @@ def paint(options, state=None, elsewhere=False):
         if state is not None and state.phase == first:
             earlier = earlier[:state.began]
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
-                                 options.save_every, number, earlier)
+                                 options.save_every, number, earlier, scene.with_alpha)
         if options.watch:
             styles = ' and '.join(Path(style).name for style in options.style)
             journal.watch = watching.Watch(run, f'{Path(options.content).name} as {styles}',
@@ -117,7 +119,7 @@ def save_style_figure(run, options, scene):
     """Save what is taken of each painting as style_01.png and so on, style.png with the
     distributions of its colours and the result's, and colours.csv with their measures.
     """
-    result = images.read(run.folder / 'result.png')
+    result, _ = images.read_with_alpha(run.folder / 'result.png')
     pictures, titles, rows = [], [], []
     for index, rgb in enumerate(scene.paintings):
         name = f'painting {index + 1}' if len(scene.paintings) > 1 else 'painting'
@@ -188,6 +190,7 @@ def describe(options, scene, plan):
             'painting_tiles': plan.painting_core,
             'photo_pixels': runs.pixel_hash(scene.photo),
             'painting_pixels': [runs.pixel_hash(rgb) for rgb in scene.paintings],
+            'alpha_pixels': None if scene.alpha is None else runs.pixel_hash(scene.alpha),
             'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()],
             'dropped': scene.selection and scene.selection.dropped,
             'kept_pixels': [None if kept is None else runs.pixel_hash(kept)

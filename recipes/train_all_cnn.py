@@ -21,12 +21,11 @@ import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-from PIL import Image
 from theano.sandbox.rng_mrg import MRG_RandomStream
 from tqdm import tqdm
 
 from models import all_cnn
-from models.errors import ArchiveError, Incomplete
+from models.errors import ArchiveError, Incomplete, one_line
 from models.weights import files
 from recipes.common import command_line, images, photos, runs
 
@@ -64,7 +63,8 @@ def main(arguments=None):
     if not options.quiet:
         print(run.folder / 'weights.npz')
     if data.problems:
-        raise Incomplete(f'{len(data.problems)} pictures were left out: {"; ".join(data.problems)}')
+        raise Incomplete(f'{len(data.problems)} pictures were left out: '
+                         f'{photos.told(data.problems)}')
 
 
 def parse(arguments):
@@ -281,10 +281,9 @@ def read_data(path, size):
 
 def read_folder(path, size):
     """Return the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
-    places = [path / 'train', path / 'test'] if (path / 'train').is_dir() else [path]
-    names = sorted({folder.name for place in places if place.is_dir()
-                    for folder in place.iterdir()
-                    if folder.is_dir() and not folder.name.startswith('.')})
+    # A folder `train` without folders in it is that of a class, such as others beside it.
+    places = [path / 'train', path / 'test'] if folders_in(path / 'train') else [path]
+    names = sorted({folder.name for place in places for folder in folders_in(place)})
     parts, problems = [], []
     for place in (places[0], places[1] if len(places) > 1 else None):
         pictures, labels = [], []
@@ -298,7 +297,13 @@ def read_folder(path, size):
                 except ArchiveError as problem:
                     problems.append(str(problem))
         parts += [as_array(pictures, size), np.array(labels, 'int32')]
-    return Data(*parts, names, problems)
+    return Data(*parts, list(map(one_line, names)), problems)
+
+
+def folders_in(path):
+    """Return the folders in a folder, without hidden ones; none where it is no folder."""
+    return [] if not path.is_dir() else [folder for folder in path.iterdir()
+                                         if folder.is_dir() and not folder.name.startswith('.')]
 
 
 def read_npz(path, size):
@@ -307,15 +312,12 @@ def read_npz(path, size):
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         labels = arrays['labels'].astype('int32')
-        if 'images' in arrays:
-            pictures = list(arrays['images'])
-        else:
-            ends = arrays['offsets'].tolist()
-            pictures = [np.array(Image.open(io.BytesIO(arrays['jpeg_bytes'][start:end].tobytes()))
-                                 .convert('RGB')) for start, end in zip(ends, ends[1:])]
+        pictures, problems = (list(arrays['images']), []) if 'images' in arrays else \
+            decoded(arrays['jpeg_bytes'], arrays['offsets'].tolist(), path)
         names = files.class_names(path, arrays.get('names', list(range(int(labels.max()) + 1))))
         split = np.asarray(arrays.get('split', np.full(len(labels), 'train')))
-        for picture in pictures:
+        there = np.array([picture is not None for picture in pictures], bool)
+        for picture in (picture for picture in pictures if picture is not None):
             if picture.dtype != 'uint8' or picture.ndim != 3 or picture.shape[2] != 3:
                 raise ValueError(f'a picture is {picture.dtype} {picture.shape}, not uint8 (rows, '
                                  'columns, 3)')
@@ -329,10 +331,30 @@ def read_npz(path, size):
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
         raise ArchiveError(f'{path} is no .npz file of labelled pictures ({problem}); it must '
                            'hold images (count, rows, columns, 3) and labels') from problem
-    training = split == 'train'
-    pictures = as_array([square(picture, size) for picture in pictures], size)
+    labels, training = labels[there], (split == 'train')[there]
+    pictures = as_array([square(picture, size) for picture in pictures if picture is not None],
+                        size)
     return Data(pictures[training], labels[training], pictures[~training], labels[~training],
-                names, [])
+                names, problems)
+
+
+def decoded(encoded, ends, path):
+    """Return (pictures, None for what cannot be read; what is wrong with these, a line each).
+
+    Args:
+        encoded: files of pictures, one behind the other, uint8.
+        ends: where each begins, and where the last one ends.
+        path: of the file that they are in.
+    """
+    pictures, problems = [], []
+    for number, (start, end) in enumerate(zip(ends, ends[1:])):
+        try:
+            file = io.BytesIO(encoded[start:end].tobytes())
+            pictures.append(images.over_white(*images.decode(file, f'picture {number} of {path}')))
+        except ArchiveError as problem:
+            pictures.append(None)
+            problems.append(str(problem))
+    return pictures, problems
 
 
 def square(rgb, size):

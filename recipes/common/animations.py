@@ -25,7 +25,7 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index):
-        return images.read(self.paths[index])
+        return images.read_with_alpha(self.paths[index])[0]  # result.png may have transparency
 
 
 def save_gif(run, name, pictures):

@@ -3,9 +3,12 @@
 import argparse
 import os
 import sys
+import warnings
 
 import models
-from models.errors import ArchiveError, Incomplete
+from tqdm import tqdm
+
+from models.errors import ArchiveError, Incomplete, Notice, one_line
 from models.vgg import POOLINGS
 from models.weights import files
 from recipes.common import images, palettes
@@ -26,7 +29,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False, **options)
 
     def error(self, message):
-        self.exit(2, f'{self.prog}: error: {message}\n')
+        self.exit(2, f'{self.prog}: error: {one_line(message)}\n')
 
     def add_run_options(self):
         """Add what every recipe takes: where its results go, and how much it says."""
@@ -66,8 +69,13 @@ def run(main):
     says that some of several photos were left out and all others are done.
     """
     program = os.path.basename(sys.argv[0])
+    for stream in (sys.stdout, sys.stderr):  # a name of a file need not be text; it is shown so
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')
     try:
-        main()
+        with warnings.catch_warnings():
+            warnings.showwarning = Notices(program, warnings.showwarning)
+            main()
     except Incomplete as problem:
         print(f'{program}: {problem}', file=sys.stderr)
         sys.exit(1)
@@ -76,13 +84,33 @@ def run(main):
         sys.exit(2)
     except OSError as problem:
         place = f'{problem.filename}: ' if problem.filename else ''
-        print(f'{program}: error: {place}{problem.strerror or problem}', file=sys.stderr)
+        print(f'{program}: error: {one_line(f"{place}{problem.strerror or problem}")}',
+              file=sys.stderr)
         sys.exit(2)
     except MemoryError:
         print(f'{program}: error: not enough memory; take a smaller --size', file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+class Notices:
+    """Tells each `Notice` once, in a line, and other warnings as Python does.
+
+    Args:
+        program: name that begins the line.
+        show: the function for other warnings.
+    """
+
+    def __init__(self, program, show):
+        self.program, self.show, self.told = program, show, set()
+
+    def __call__(self, message, category, *place, **options):
+        if not issubclass(category, Notice):
+            self.show(message, category, *place, **options)
+        elif str(message) not in self.told:
+            self.told.add(str(message))
+            tqdm.write(f'{self.program}: {one_line(message)}', file=sys.stderr)
 
 
 def described(options, names):

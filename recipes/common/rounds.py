@@ -159,15 +159,17 @@ class Journal:
         every: evaluations from frame to frame, or None.
         number: of the last round that was kept; 0 is the start, -1 before it.
         earlier: terms of the evaluations of the phases before.
+        finished: function from the best picture, RGB, to what result.png is; None for the same.
 
     Attributes:
         watch: `watching.Watch`, or None.
     """
 
-    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=()):
+    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=(),
+                 finished=None):
         self.run, self.parameters, self.names = run, parameters, names
         self.counted, self.every = counted, every
-        self.number, self.earlier = number, list(earlier)
+        self.number, self.earlier, self.finished = number, list(earlier), finished
         self.objective, self.watch, self.ends = None, None, None
 
     def begin_phase(self, phase, objective, picture_of, seed):
@@ -234,7 +236,9 @@ class Journal:
         aim = self.objective
         if aim is None or aim.best_x is None:
             return
-        self.run.save_picture('result.png', self.picture_of(aim.best_x), self.parameters)
+        best = self.picture_of(aim.best_x)
+        self.run.save_picture('result.png', self.finished(best) if self.finished else best,
+                              self.parameters)
         names = list(self.names)
         if not self.counted:
             names[-1] += ', not in the total'

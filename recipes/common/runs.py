@@ -102,7 +102,7 @@ class Run:
         return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
-        """Save an RGB or grey uint8 picture as PNG, with what decides its pixels inside.
+        """Save an RGB, RGBA or grey uint8 picture as PNG, with what decides its pixels inside.
 
         No time, path or duration goes in, so the same parameters give the same bytes.
         """
@@ -115,7 +115,8 @@ class Run:
 
     def save_table(self, name, columns, rows):
         """Save rows as a CSV file with a header."""
-        with self.writing(name) as path, open(path, 'w', newline='') as file:
+        with self.writing(name) as path, open(path, 'w', newline='', encoding='utf-8',
+                                              errors='backslashreplace') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(columns)
             writer.writerows(rows)
@@ -135,7 +136,12 @@ class Run:
         """Give a path to write to, that takes its name when it is whole and on disk, not before.
 
         run.json lists the file before it exists, so that --force always finds it.
+
+        Raises:
+            ValueError: the name leads out of the folder; `recipes.common.names` makes safe ones.
         """
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise ValueError(f'{name!r} leads out of the folder of the run')
         if name != 'run.json' and name not in self.record['files']:
             self.record['files'].append(name)
             self.save_record()

@@ -37,6 +37,8 @@ def parse(arguments):
     add('--size', type=command_line.pixels, default=256,
         help='pixels of the shorter side, of photo and painting')
     add('--crop', action='store_true', help='cut both to a square, as the notebook does')
+    add('--keep-transparency', action='store_true',
+        help="put the photo's alpha channel back on result.png; it is painted over white")
     add('--init', metavar='noise|content|FILE', help='where to start; ' + defaults('init'))
     add('--seed', type=command_line.seed, default=1, help='of the noise')
     add_loss_options(parser)
