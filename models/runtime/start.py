@@ -16,9 +16,11 @@ import sys
 import sysconfig
 import tempfile
 
+import warnings
+
 import scipy_openblas32
 
-from models.errors import CannotRun
+from models.errors import CannotRun, is_full_disk, reason_of
 
 INSTALL_COMPILER = ('install one, for example `apt-get install g++ python3-dev`, '
                     '`dnf install gcc-c++ python3-devel`, `xcode-select --install` or '
@@ -30,6 +32,9 @@ BLAS_ROUTINES = [precision + name for precision in 'sd'
                  for name in ('gemm_', 'gemv_', 'ger_', 'dot_', 'axpy_', 'scal_', 'copy_',
                               'syrk_')]
 BLAS_ROUTINES += ['openblas_get_num_threads', 'openblas_set_num_threads']
+
+
+PLAIN = re.compile(r'[^\s,\'"\\]+')  # a path that Theano and the linker leave as it is
 
 
 def check_versions():
@@ -49,6 +54,37 @@ def check_versions():
         if found != wanted:
             raise CannotRun(f'the archive needs {name} {wanted}, found {found}; run '
                             f'`pip install {name.lower()}=={wanted}` in its own environment')
+
+
+def check_environment():
+    """Stop where the user's settings of Python or OpenMP make Theano fail.
+
+    Of a list of threads, '4,2', the first number stays: nothing here has teams within teams.
+
+    Raises:
+        CannotRun: says which one, and what to do.
+    """
+    if sys.flags.optimize > 1:
+        raise CannotRun('Theano needs the documentation in its code, which -OO or PYTHONOPTIMIZE '
+                        'takes out; run it without, or with -O')
+    threads = os.environ.get('OMP_NUM_THREADS', '')
+    if threads and not all(re.fullmatch(r'\s*0*[1-9]\d{0,8}\s*', part)
+                           for part in threads.split(',')):
+        raise CannotRun(f'OMP_NUM_THREADS is {threads[:40]!r}; it must be a whole number from 1 '
+                        'up: set it to the number of threads, or unset it')
+    if threads:
+        os.environ['OMP_NUM_THREADS'] = threads.split(',')[0].strip()
+
+
+def silence_old_warnings():
+    """Have warnings in Theano's and Lasagne's own code, about numpy names, never be errors.
+
+    Their versions are fixed, and the names work in the numpy that goes with them; `-W error` is
+    about the user's code.
+    """
+    for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.filterwarnings('ignore', category=category,
+                                module=r'(theano|lasagne|numpy\.distutils)(\.|$)')
 
 
 def import_theano():
@@ -91,31 +127,33 @@ def default_flags():
 
 def openblas_link_arguments():
     """Return the compiler arguments that link the OpenBLAS of the wheel scipy-openblas32."""
-    folder = _without_spaces(scipy_openblas32.get_lib_dir())
+    folder = _plainly_named(scipy_openblas32.get_lib_dir())
     return ([f'-L{folder}', f'-l{scipy_openblas32.get_library()}', f'-Wl,-rpath,{folder}']
             + [f'-D{name}=scipy_{name}' for name in BLAS_ROUTINES])
 
 
-def _without_spaces(folder):
-    """Return the folder, or a link to it where its path has spaces, at which Theano splits.
+def _plainly_named(folder):
+    """Return the folder, or a link to it where its path has characters that get lost on the way.
+
+    Theano splits at spaces and takes quotes away; the linker splits at commas.
 
     Raises:
-        CannotRun: the user's own cache folder cannot hold the link, or has spaces too.
+        CannotRun: the user's own cache folder cannot hold the link, or has such characters too.
     """
-    if not re.search(r'\s', folder):
+    if PLAIN.fullmatch(folder):
         return folder
     cache = os.path.expanduser('~/.cache/lasagne-archive')
-    link = os.path.join(cache, hashlib.sha256(folder.encode()).hexdigest()[:16])
+    link = os.path.join(cache, hashlib.sha256(os.fsencode(folder)).hexdigest()[:16])
     try:
         os.makedirs(cache, exist_ok=True)
         if not os.path.islink(link):
             os.symlink(folder, link)
-        if os.readlink(link) == folder and not re.search(r'\s', link):
+        if os.readlink(link) == folder and PLAIN.fullmatch(link):
             return link
     except OSError:
         pass  # said below
-    raise CannotRun(f'Theano cannot link a library whose path has spaces: {folder}; make the '
-                    'virtual environment in a folder without spaces')
+    raise CannotRun('Theano cannot link a library whose path has spaces, commas or quotes: '
+                    f'{folder}; make the virtual environment in a folder without')
 
 
 def flags_of_the_user():
@@ -156,7 +194,7 @@ def _import_with_flags(flags):
         if not os.access(folder, os.W_OK):
             raise ValueError(f"compiledir '{folder}' cannot be written")
     except (ValueError, OSError) as problem:
-        if 'compiledir' not in str(problem):
+        if 'compiledir' not in str(problem) and not is_full_disk(problem):
             raise
         line = ' '.join(str(problem).split())
         raise CannotRun(f'Theano cannot keep its compiled code: {line.rstrip(".")}; choose a '
@@ -186,23 +224,41 @@ def check_compiler_works():
     marker = os.path.join(theano.config.compiledir, f'compiler-works-{digest}')
     if os.path.exists(marker):
         return
+    try:
+        complaint = _complaint_of(command, link)
+        if complaint is None:
+            open(marker, 'w').close()
+    except OSError as problem:
+        place = f'{problem.filename}: ' if problem.filename else ''
+        raise CannotRun(f'cannot try the C++ compiler: {place}{reason_of(problem)}') from problem
+    if complaint is not None:
+        lines = [line for line in complaint.splitlines() if 'error' in line.lower()]
+        first = (lines or complaint.splitlines())[0].strip()
+        if is_full_disk(complaint):
+            raise CannotRun(f'the C++ compiler cannot write its files ({first}): the disk is full; '
+                            'make room')
+        raise CannotRun(f'the C++ compiler {theano.config.cxx} does not work ({first}); '
+                        f'{INSTALL_COMPILER}')
+
+
+def _complaint_of(command, link):
+    """Compile a small program in a folder of its own; return what is wrong, or None.
+
+    Args:
+        command: of the compiler, a list.
+        link: arguments for the linker, a list.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source = os.path.join(folder, 'trial.cpp')
         with open(source, 'w') as file:
             file.write('#include <Python.h>\n#include <cmath>\n#include <omp.h>\n'
                        'int trial() { return omp_get_max_threads(); }\n')
-        command += [source, '-o', os.path.join(folder, 'trial.so')] + link
+        command = [*command, source, '-o', os.path.join(folder, 'trial.so'), *link]
         try:
             run = subprocess.run(command, capture_output=True, text=True, errors='replace')
-            complaint = None if run.returncode == 0 else run.stderr or f'exit {run.returncode}'
         except OSError as problem:
-            complaint = str(problem)
-    if complaint is not None:
-        lines = [line for line in complaint.splitlines() if 'error' in line.lower()]
-        first = (lines or complaint.splitlines())[0].strip()
-        raise CannotRun(f'the C++ compiler {theano.config.cxx} does not work ({first}); '
-                        f'{INSTALL_COMPILER}')
-    open(marker, 'w').close()
+            return str(problem)
+        return None if run.returncode == 0 else run.stderr or f'exit {run.returncode}'
 
 
 def keep_freed_memory():

@@ -5,10 +5,14 @@ import os
 import sys
 
 import models
-from models.errors import ArchiveError, Incomplete
+from models import process
+from models.errors import ArchiveError, Incomplete, reason_of
 from models.vgg import POOLINGS
 from models.weights import files
 from recipes.common import images, palettes
+
+
+MOST = 2 ** 31 - 1  # of what is counted; larger numbers are slips, and overflow elsewhere
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -60,29 +64,42 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Run a recipe's main function and exit: 0, 130 after Ctrl-C, 2 after what a user can mend.
+    """Run a recipe's main function; exit with a status where something is amiss.
 
-    That is an ArchiveError, too little memory, or a file that cannot be read or written. Status 1
-    says that some of several photos were left out and all others are done.
+    2 after what a user can mend: an ArchiveError, too little memory, or a file that cannot be read
+    or written. 1: some of several photos, or the film, were left out, or what was printed could
+    not be written, and all else is done. 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP,
+    with what was done until then kept.
     """
     program = os.path.basename(sys.argv[0])
-    try:
-        main()
-    except Incomplete as problem:
-        print(f'{program}: {problem}', file=sys.stderr)
-        sys.exit(1)
-    except ArchiveError as problem:
-        print(f'{program}: error: {problem}', file=sys.stderr)
-        sys.exit(2)
-    except OSError as problem:
-        place = f'{problem.filename}: ' if problem.filename else ''
-        print(f'{program}: error: {place}{problem.strerror or problem}', file=sys.stderr)
-        sys.exit(2)
-    except MemoryError:
-        print(f'{program}: error: not enough memory; take a smaller --size', file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with process.lasting_streams() as output:
+        status, words = _outcome(main)
+        output.flush()
+        if not status and output.problem:
+            status, words = 1, f'what it printed is lost: {reason_of(output.problem)}'
+        if words:
+            print(f'{program}: {words}', file=sys.stderr)
+    if status:
+        sys.exit(status)
+
+
+def _outcome(main):
+    """Return (exit status, what to tell or None) of a main function."""
+    with process.interruptible() as interruption:
+        try:
+            main()
+        except Incomplete as problem:
+            return 1, str(problem)
+        except ArchiveError as problem:
+            return 2, f'error: {problem}'
+        except OSError as problem:
+            place = f'{problem.filename}: ' if problem.filename else ''
+            return 2, f'error: {place}{reason_of(problem)}'
+        except MemoryError:
+            return 2, 'error: not enough memory; take a smaller --size'
+        except KeyboardInterrupt:
+            return interruption.status, None
+    return 0, None
 
 
 def described(options, names):
@@ -98,17 +115,19 @@ def described(options, names):
 
 def positive_integer(text):
     """Return an integer from 1 up, for argparse."""
-    return _number(text, int, lambda value: value >= 1, 'a whole number from 1 up')
+    return _number(text, int, lambda value: 1 <= value <= MOST,
+                   f'a whole number from 1 up (to {MOST})')
 
 
 def whole_number(text):
     """Return an integer from 0 up, for argparse."""
-    return _number(text, int, lambda value: value >= 0, 'a whole number from 0 up')
+    return _number(text, int, lambda value: 0 <= value <= MOST,
+                   f'a whole number from 0 up (to {MOST})')
 
 
 def memory(text):
-    """Return bytes from '4G' or '900M', for argparse."""
-    unit = {'G': 10 ** 9, 'M': 10 ** 6}.get(text[-1:].upper())
+    """Return bytes from '4G', '900M' or '900000000B', for argparse."""
+    unit = {'G': 10 ** 9, 'M': 10 ** 6, 'B': 1}.get(text[-1:].upper())
     try:
         count = int(float(text[:-1]) * unit)
     except (TypeError, ValueError, OverflowError):
@@ -130,13 +149,13 @@ def percentage(text):
 
 
 def factor(text):
-    """Return a finite float above 0, for argparse."""
-    return _number(text, float, lambda value: 0 < value < float('inf'), 'a number above 0')
+    """Return a float above 0, and small enough to multiply with, for argparse."""
+    return _number(text, float, lambda value: 0 < value < 1e30, 'a number above 0')
 
 
 def pixels(text):
     """Return a picture's shorter side in pixels, for argparse."""
-    return _number(text, int, lambda value: value >= images.SMALLEST,
+    return _number(text, int, lambda value: images.SMALLEST <= value < 10 ** 15,
                    f'a whole number from {images.SMALLEST} up (pixels)')
 
 

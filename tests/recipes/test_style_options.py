@@ -117,7 +117,7 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     assert not (run.folder / 'process.mp4').exists()
     script = tmp_path / 'ffmpeg'
     monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
-    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\n')
+    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "${last#file:}"\n')
     script.chmod(0o755)
     assert animations.save_mp4(run, 'process.mp4', pictures) is True
     # Three pictures of even size, and the last one for two seconds more.
