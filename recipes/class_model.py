@@ -24,7 +24,8 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from recipes.common import (classes as class_names, command_line, figures, images, photos, runs)
+from recipes.common import (classes as class_names, command_line, extents, figures, images,
+                            photos, runs)
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
@@ -67,6 +68,8 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, [models.scores(net).name],
+                              (1, 3, options.size, options.size), 'pictures')
     wanted, names = wanted_classes(options, net, classes)
     x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)

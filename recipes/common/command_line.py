@@ -15,6 +15,11 @@ from recipes.common import images, palettes
 MOST = 2 ** 31 - 1  # of what is counted; larger numbers are slips, and overflow elsewhere
 
 
+STATUSES = ('exit status: 0 done; 1 all is done but some of several photos, or a film; 2 something '
+            'must be mended first, told in one line; 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by '
+            'SIGHUP, with what was done until then kept')
+
+
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Adds each option's default to its help, where it has one."""
 
@@ -27,7 +32,8 @@ class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser, whose errors are one line and exit with status 2."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False,
+                         **{'epilog': STATUSES, **options})
 
     def error(self, message):
         self.exit(2, f'{self.prog}: error: {message}\n')

@@ -201,27 +201,17 @@ def test_a_changed_state_goes_on_or_is_one_line(painted, tmp_path, outcome):
                        'optimiser steps'} | set(arrays) & {'best_x'}
 
 
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """Return the options of one epoch of a tiny network on two pictures, and its folder."""
-    folder = tmp_path_factory.mktemp('trained')
-    np.savez(folder / 'data.npz', labels=[0, 1], images=np.zeros((2, 16, 16, 3), 'uint8'))
-    options = [str(folder / 'data.npz'), '--width', '0.05', '--size', '16', '--quiet', '--epochs']
-    train_all_cnn.main([*options, '1', '--out', str(folder / 'run')])
-    return folder / 'run', options
-
-
-def test_a_changed_checkpoint_goes_on_or_is_one_line(trained, tmp_path, monkeypatch):
-    folder, _ = trained
-    with np.load(folder / 'checkpoint.npz') as file:
-        arrays = dict(file)
-    parameters = {**json.loads(str(arrays['parameters'])), 'epochs': 3}
+def test_a_changed_checkpoint_goes_on_or_is_one_line(tmp_path):
+    parameters = {'model': 'all_cnn_c', 'size': 16, 'width': 0.05, 'epochs': 3, 'batch': 64,
+                  'rate': 0.01, 'augment': False, 'seed': 1, 'classes': ['a', 'b'], 'train': 2,
+                  'test': 0, 'pixels': '00ff'}
     training = object.__new__(train_all_cnn.Training)  # without its functions, which take long
     net = train_all_cnn.models.build('all_cnn_c', width=0.05, classes=2)
     training.parameters = train_all_cnn.lasagne.layers.get_all_params(net['prob'], trainable=True)
     training.velocities = [train_all_cnn.theano.shared(np.zeros_like(parameter.get_value()),
                                                        parameter.name)
                            for parameter in training.parameters]
+    arrays = {**training.state(), 'history': np.array([[1, 0.01, 0.7, 50, np.nan]])}
     arrays['parameters'] = np.array(json.dumps(parameters))
 
     def resumed(arrays):
