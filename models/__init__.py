@@ -4,7 +4,11 @@
     net['conv4_2'], models.scores(net)
 """
 
-from models import runtime
+from models import process
+
+process.guard_imports()  # Theano's takes seconds, in which somebody may press Ctrl-C
+
+from models import runtime  # noqa: E402
 
 runtime.prepare()
 

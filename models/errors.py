@@ -1,5 +1,7 @@
 """The kinds of problem that a user can mend, told in one line."""
 
+import errno
+import os
 import unicodedata
 
 LONGEST = 2000  # characters of a message
@@ -49,3 +51,18 @@ def _escaped(char):
     if char.isspace() or unicodedata.category(char) == 'Zs':
         return ' '
     return char.encode('unicode_escape').decode('ascii')
+def is_full_disk(problem):
+    """Tell whether an exception is about a full disk, also where a compiler has met it."""
+    return (getattr(problem, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
+            or os.strerror(errno.ENOSPC) in str(problem))
+
+
+def reason_of(problem):
+    """In words why the system refused something.
+
+    Args:
+        problem: an OSError.
+    """
+    if is_full_disk(problem):
+        return 'the disk is full; make room'
+    return problem.strerror or str(problem)

@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, figures, images,
+from recipes.common import (classes as class_names, command_line, extents, figures, images,
                             names as safe_names, photos, runs)
 
 EMBEDDED_SIZE = 64
@@ -68,6 +68,8 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, [models.scores(net).name],
+                              (1, 3, options.size, options.size), 'pictures')
     wanted, names = wanted_classes(options, net, classes)
     x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)

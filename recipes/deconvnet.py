@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 import modifiedbackprop
 from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, names, photos, projections,
-                            receptive_fields, runs)
+from recipes.common import (command_line, extents, figures, images, maps, names, photos,
+                            projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
@@ -161,6 +161,7 @@ def main(arguments=None):
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, [layer.name], (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
     parameters = command_line.described(options, 'layer units channels top keep size explicit')
     run = runs.Run('deconvnet', options.out, options.force)

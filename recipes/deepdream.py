@@ -19,7 +19,7 @@ from scipy.ndimage import zoom
 from tqdm import tqdm
 
 from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, figures, images, photos,
+from recipes.common import (classes as class_names, command_line, extents, figures, images, photos,
                             projections, runs)
 
 SIZE = 256
@@ -66,6 +66,9 @@ def main(arguments=None):
     guide = None if options.guide is None else images.read(options.guide)
     net, classes, mean_pixel = load_network(options)
     x = images.prepare(photo, mean_pixel)
+    smallest = round(options.size / options.octave_scale ** (options.octaves - 1))
+    extents.require_positions(net, [options.layer or models.scores(net).name],
+                              (1, 3, smallest, smallest), 'the smallest octave')
     ascend = objective(options, net, classes, guide, mean_pixel)
     run = runs.Run('deepdream', options.out, options.force)
     parameters = describe(options, photo)

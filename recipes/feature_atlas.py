@@ -22,8 +22,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from models.errors import ArchiveError, one_line
-from recipes.common import (command_line, figures, images, maps, motifs, palettes, projections,
-                            receptive_fields, runs, selections)
+from recipes.common import (command_line, extents, figures, images, maps, motifs, palettes,
+                            projections, receptive_fields, runs, selections)
 from recipes.common.implementations import settings_of
 
 SIZE = 256         # of styletransfer.py's paintings
@@ -45,6 +45,7 @@ def main(arguments=None):
     original = images.read(options.picture)
     rgb = images.resize(original, options.size)
     net, mean_pixel = load_network(options)
+    extents.require_positions(net, options.layers, (1, 3, *rgb.shape[:2]), 'the picture')
     run = runs.Run('feature_atlas', options.out, options.force)
     parameters = {**command_line.described(options, 'layers size patches motifs'),
                   'picture_pixels': runs.pixel_hash(original)}

@@ -19,8 +19,8 @@ from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
 from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, names, photos, projections,
-                            receptive_fields, runs)
+from recipes.common import (command_line, extents, figures, images, maps, names, photos,
+                            projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
 STYLE = """body { font-family: sans-serif; margin: 2em; } nav a { margin-right: 0.6em; }
@@ -36,6 +36,7 @@ def main(arguments=None):
     options = parse(arguments)
     net, layers, mean_pixel = load_network(options)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, layers, (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
     parameters = describe(options, layers)
     run = runs.Run('layer_features', options.out, options.force)

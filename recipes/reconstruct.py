@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from recipes import styletransfer
-from recipes.common import (colours, command_line, figures, images, lbfgs, objective, runs,
-                            statistics, straight_lines, tiles)
+from recipes.common import (colours, command_line, extents, figures, images, lbfgs, objective,
+                            runs, statistics, straight_lines, tiles)
 from recipes.common.scenes import Painting
 
 MARGIN = 8      # pixels of mirrored margin, painted and cut off
@@ -41,6 +41,7 @@ def main(arguments=None):
     names = [layer for _, layers in sets for layer in layers]
     options.content_layers, options.style_layers = names, []
     net, mean_pixel = styletransfer.load_network(options)
+    extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
     parameters = describe(options, picture)
     run.save_record(parameters=parameters, picture=str(options.picture))

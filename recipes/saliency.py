@@ -17,7 +17,7 @@ import theano.tensor as T
 from tqdm import tqdm
 
 from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, figures, maps, photos,
+from recipes.common import (classes as class_names, command_line, extents, figures, maps, photos,
                             projections, runs)
 
 EMBEDDED_SIZE = 96             # it was trained at 64 pixels
@@ -53,6 +53,8 @@ def main(arguments=None):
                                            options.layer)
     layer = options.layer or models.scores(net).name
     options.size = picture_size(options, net)
+    side = round(options.size * (CROP if options.crops > 1 else 1))
+    extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))
     if options.unit:

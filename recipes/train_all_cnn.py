@@ -207,32 +207,57 @@ class Training:
             ArchiveError: it is no checkpoint, one of a run with other options or photos, or of a
                 run that was finished.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            earlier = json.loads(str(arrays['parameters']))
-            other = [name for name, value in json.loads(json.dumps(parameters)).items()
-                     if earlier[name] != value]
-            if other:
-                told = ', '.join(f'{name} {earlier[name]}' for name in other)
-                raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
-            for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
-                for variable in variables:
-                    variable.set_value(arrays[prefix + variable.name])
-            history = [dict(zip(HISTORY, row)) for row in arrays['history'].tolist()]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-            raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
-                               'run') from problem
-        if len(history) == parameters['epochs']:
+        arrays, earlier, history = read_checkpoint(path)
+        other = [name for name, value in json.loads(json.dumps(parameters)).items()
+                 if name not in earlier or earlier[name] != value]
+        if other:
+            told = ', '.join(f'{name} {earlier.get(name)}' for name in other)
+            raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
+        for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
+            for variable in variables:
+                name = prefix + variable.name
+                value, before = arrays.get(name), variable.get_value()
+                if (value is None or value.shape != before.shape or value.dtype != before.dtype
+                        or not np.isfinite(value).all()):
+                    raise ArchiveError(f'{path} is no checkpoint of this network: {name} is '
+                                       'missing, or not as the network has it')
+                variable.set_value(value)
+        if len(history) >= parameters['epochs']:
             raise ArchiveError(f'{path} is of a run that is finished; its weights.npz lies beside '
                                'it')
-        for row in history:
-            row['epoch'] = int(row['epoch'])
-            row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
         return history
 
 
 HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')
+
+
+def read_checkpoint(path):
+    """Return what a checkpoint holds.
+
+    Returns:
+        (arrays, parameters, history): key -> array; the dict that decided the weights; the results
+        of the epochs that are done, a list of dicts.
+
+    Raises:
+        ArchiveError: it is no checkpoint.
+    """
+    try:
+        files.require_honest_sizes(path)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        parameters, rows = json.loads(str(arrays['parameters'])), arrays['history']
+        if not isinstance(parameters, dict) or rows.dtype != 'float64' or not (
+                np.isfinite(rows[:, :-1]).all() and rows.shape[1] == len(HISTORY)
+                and (rows[:, 0] == np.arange(1, len(rows) + 1)).all()):
+            raise ValueError('its parameters or its history cannot be')
+    except Exception as problem:  # whatever numpy, zipfile or json meets in a broken file
+        raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
+                           'run') from problem
+    history = [dict(zip(HISTORY, row)) for row in rows.tolist()]
+    for row in history:
+        row['epoch'] = int(row['epoch'])
+        row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
+    return arrays, parameters, history
 
 
 def augmented(pictures, random):

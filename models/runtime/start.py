@@ -15,9 +15,11 @@ import sys
 import sysconfig
 import tempfile
 
+import warnings
+
 import scipy_openblas32
 
-from models.errors import CannotRun
+from models.errors import CannotRun, is_full_disk, reason_of
 from models.runtime.settings import (FLAGS, check_after_import, check_before_import, refusal,
                                      settings_of_the_user, user_flags, written)
 
@@ -31,6 +33,9 @@ BLAS_ROUTINES = [precision + name for precision in 'sd'
                  for name in ('gemm_', 'gemv_', 'ger_', 'dot_', 'axpy_', 'scal_', 'copy_',
                               'syrk_')]
 BLAS_ROUTINES += ['openblas_get_num_threads', 'openblas_set_num_threads']
+
+
+PLAIN = re.compile(r'[^\s,\'"\\]+')  # a path that Theano and the linker leave as it is
 
 
 def check_versions():
@@ -50,6 +55,37 @@ def check_versions():
         if found != wanted:
             raise CannotRun(f'the archive needs {name} {wanted}, found {found}; run '
                             f'`pip install {name.lower()}=={wanted}` in its own environment')
+
+
+def check_environment():
+    """Stop where the user's settings of Python or OpenMP make Theano fail.
+
+    Of a list of threads, '4,2', the first number stays: nothing here has teams within teams.
+
+    Raises:
+        CannotRun: says which one, and what to do.
+    """
+    if sys.flags.optimize > 1:
+        raise CannotRun('Theano needs the documentation in its code, which -OO or PYTHONOPTIMIZE '
+                        'takes out; run it without, or with -O')
+    threads = os.environ.get('OMP_NUM_THREADS', '')
+    if threads and not all(re.fullmatch(r'\s*0*[1-9]\d{0,8}\s*', part)
+                           for part in threads.split(',')):
+        raise CannotRun(f'OMP_NUM_THREADS is {threads[:40]!r}; it must be a whole number from 1 '
+                        'up: set it to the number of threads, or unset it')
+    if threads:
+        os.environ['OMP_NUM_THREADS'] = threads.split(',')[0].strip()
+
+
+def silence_old_warnings():
+    """Have warnings in Theano's and Lasagne's own code, about numpy names, never be errors.
+
+    Their versions are fixed, and the names work in the numpy that goes with them; `-W error` is
+    about the user's code.
+    """
+    for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.filterwarnings('ignore', category=category,
+                                module=r'(theano|lasagne|numpy\.distutils)(\.|$)')
 
 
 def import_theano():
@@ -97,31 +133,33 @@ def default_flags():
 
 def openblas_link_arguments():
     """Return the compiler arguments that link the OpenBLAS of the wheel scipy-openblas32."""
-    folder = _without_spaces(scipy_openblas32.get_lib_dir())
+    folder = _plainly_named(scipy_openblas32.get_lib_dir())
     return ([f'-L{folder}', f'-l{scipy_openblas32.get_library()}', f'-Wl,-rpath,{folder}']
             + [f'-D{name}=scipy_{name}' for name in BLAS_ROUTINES])
 
 
-def _without_spaces(folder):
-    """Return the folder, or a link to it where its path has spaces, at which Theano splits.
+def _plainly_named(folder):
+    """Return the folder, or a link to it where its path has characters that get lost on the way.
+
+    Theano splits at spaces and takes quotes away; the linker splits at commas.
 
     Raises:
-        CannotRun: the user's own cache folder cannot hold the link, or has spaces too.
+        CannotRun: the user's own cache folder cannot hold the link, or has such characters too.
     """
-    if not re.search(r'\s', folder):
+    if PLAIN.fullmatch(folder):
         return folder
     cache = os.path.expanduser('~/.cache/lasagne-archive')
-    link = os.path.join(cache, hashlib.sha256(folder.encode()).hexdigest()[:16])
+    link = os.path.join(cache, hashlib.sha256(os.fsencode(folder)).hexdigest()[:16])
     try:
         os.makedirs(cache, exist_ok=True)
         if not os.path.islink(link):
             os.symlink(folder, link)
-        if os.readlink(link) == folder and not re.search(r'\s', link):
+        if os.readlink(link) == folder and PLAIN.fullmatch(link):
             return link
     except OSError:
         pass  # said below
-    raise CannotRun(f'Theano cannot link a library whose path has spaces: {folder}; make the '
-                    'virtual environment in a folder without spaces')
+    raise CannotRun('Theano cannot link a library whose path has spaces, commas or quotes: '
+                    f'{folder}; make the virtual environment in a folder without')
 
 
 def check_compiler_is_there(settings):
@@ -148,7 +186,7 @@ def _import_with_flags(flags, settings):
             raise ValueError(f"compiledir '{folder}' cannot be written")
     except (ValueError, OSError) as problem:
         line = ' '.join(str(problem).split()).rstrip('.')
-        if 'compiledir' in line:
+        if 'compiledir' in line or is_full_disk(problem):
             raise CannotRun(f'Theano cannot keep its compiled code: {line}; choose a folder with '
                             'THEANO_FLAGS=base_compiledir=FOLDER') from problem
         line = refusal(problem, settings)
@@ -182,18 +220,26 @@ def check_compiler_works(settings):
     marker = os.path.join(theano.config.compiledir, f'compiler-works-{digest}')
     if os.path.exists(marker):
         return
-    complaint = complaint_of_compiler(own, link)
-    if complaint is not None:
-        for option, remaining in (('blas__ldflags', (own, [])), ('gcc__cxxflags', ([], link))):
-            if option in settings and complaint_of_compiler(*remaining) is None:
-                raise CannotRun(f'{settings[option]}: the compiler cannot build with it '
-                                f'({complaint}); remove it, the archive brings its own')
-        if 'cxx' in settings:
-            raise CannotRun(f'{settings["cxx"]}: this compiler does not work ({complaint}); '
-                            'correct or remove it')
-        raise CannotRun(f'the C++ compiler {theano.config.cxx} does not work ({complaint}); '
-                        f'{INSTALL_COMPILER}')
-    open(marker, 'w').close()
+    try:
+        complaint = complaint_of_compiler(own, link)
+        if complaint is None:
+            open(marker, 'w').close()
+            return
+    except OSError as problem:
+        place = f'{problem.filename}: ' if problem.filename else ''
+        raise CannotRun(f'cannot try the C++ compiler: {place}{reason_of(problem)}') from problem
+    if is_full_disk(complaint):
+        raise CannotRun(f'the C++ compiler cannot write its files ({complaint}): the disk is full; '
+                        'make room')
+    for option, remaining in (('blas__ldflags', (own, [])), ('gcc__cxxflags', ([], link))):
+        if option in settings and complaint_of_compiler(*remaining) is None:
+            raise CannotRun(f'{settings[option]}: the compiler cannot build with it '
+                            f'({complaint}); remove it, the archive brings its own')
+    if 'cxx' in settings:
+        raise CannotRun(f'{settings["cxx"]}: this compiler does not work ({complaint}); '
+                        'correct or remove it')
+    raise CannotRun(f'the C++ compiler {theano.config.cxx} does not work ({complaint}); '
+                    f'{INSTALL_COMPILER}')
 
 
 def complaint_of_compiler(arguments, link):

@@ -6,7 +6,6 @@ array. Nothing in a file is ever unpickled.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -21,7 +20,7 @@ import numpy as np
 import platformdirs
 import theano
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, reason_of
 from models.weights import sources, torchvision
 
 # The networks that ship with the archive; the first is the default.
@@ -110,7 +109,7 @@ def write(path, arrays, provenance):
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.',
                                          delete=False) as file:
             unfinished = file.name
-            np.savez(file, **arrays, provenance=text)
+            write_arrays(file, {**arrays, 'provenance': text})
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)
@@ -118,14 +117,31 @@ def write(path, arrays, provenance):
         os.chmod(unfinished, 0o666 & ~mask)  # a temporary file is the owner's alone
         os.replace(unfinished, path)
     except OSError as problem:
-        told = ('the disk is full; make room' if problem.errno in (errno.ENOSPC, errno.EDQUOT)
-                else problem.strerror or problem)
-        raise ArchiveError(f'cannot write {path}: {told}, or name another folder in '
+        raise ArchiveError(f'cannot write {path}: {reason_of(problem)}, or name another folder in '
                            '$ARCHIVE_WEIGHTS; nothing was changed') from problem
     finally:
         if unfinished and os.path.exists(unfinished):
             with contextlib.suppress(OSError):
                 os.remove(unfinished)
+
+
+def write_arrays(file, arrays, compression=zipfile.ZIP_STORED):
+    """Write arrays as `np.savez` does, to the same bytes, and close what it opens where it fails.
+
+    numpy leaves that to the end of the object, which then writes an error of its own to stderr.
+
+    Args:
+        file: open, binary.
+        arrays: key -> array; no array of objects.
+        compression: `zipfile.ZIP_STORED` or, as `np.savez_compressed`, `zipfile.ZIP_DEFLATED`.
+
+    Raises:
+        OSError: it cannot be written, such as on a full disk.
+    """
+    with zipfile.ZipFile(file, 'w', compression, allowZip64=True) as archive:
+        for key, array in arrays.items():
+            with archive.open(f'{key}.npy', 'w', force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def _is_npz(path):

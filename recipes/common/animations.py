@@ -57,7 +57,7 @@ def save_mp4(run, name, pictures):
     with run.writing(name) as path, tempfile.TemporaryFile() as errors:
         command = [ffmpeg, '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s',
                    f'{columns}x{rows}', '-r', str(PER_SECOND), '-i', '-', '-pix_fmt', 'yuv420p',
-                   '-f', 'mp4', str(path)]
+                   '-f', 'mp4', f'file:{path}']  # without file:, run:1/... were an address
         film = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                 stderr=errors)
         with contextlib.suppress(BrokenPipeError), film:  # where ffmpeg stops, it says why

@@ -117,7 +117,7 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     assert not (run.folder / 'process.mp4').exists()
     script = tmp_path / 'ffmpeg'
     monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
-    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\n')
+    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "${last#file:}"\n')
     script.chmod(0o755)
     assert animations.save_mp4(run, 'process.mp4', pictures) is True
     # Three pictures of even size, and the last one for two seconds more.
@@ -129,6 +129,33 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     large = [np.zeros((400, 400, 3), 'uint8')]
     with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no space'):
         animations.save_mp4(run, 'process.mp4', large)
+
+
+def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = styletransfer.runs.Run('test', 'run:1')
+    script = tmp_path / 'ffmpeg'
+    script.write_text('#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n'
+                      'echo "$last" > "${last#file:}"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
+    assert animations.save_mp4(run, 'process.mp4', [np.zeros((16, 16, 3), 'uint8')])
+    assert (run.folder / 'process.mp4').read_text() == 'file:run:1/process.mp4.partial\n'
+
+
+def test_a_film_that_fails_leaves_a_finished_run_and_status_1(tmp_path, monkeypatch, error_of):
+    def fail(run, name, pictures):
+        raise styletransfer.ArchiveError(f'ffmpeg could not write {name}: no encoder')
+
+    monkeypatch.setattr(animations, 'save_mp4', fail)
+    status, errors = error_of(styletransfer.main, [
+        '--size', '16', '--rounds', '1', '--evals', '2', '--save-every', '1', '--quiet', '--out',
+        tmp_path / 'run'])
+    assert status == 1 and 'all is done but ffmpeg could not write process.mp4' in errors
+    record = record_of(tmp_path / 'run')
+    assert record['status'] == 'finished'
+    assert record['problems'] == ['ffmpeg could not write process.mp4: no encoder']
+    assert (tmp_path / 'run' / 'process.gif').exists()
 
 
 def test_a_grid_is_a_sheet_of_runs(tmp_path):
