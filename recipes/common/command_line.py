@@ -59,6 +59,23 @@ class ArgumentParser(argparse.ArgumentParser):
                                f'was trained at; {embedded} for vgg19_quarter)')
 
 
+def own_layer(use):
+    """Return the help text that says which layer is a recipe's default.
+
+    Args:
+        use: a field of `models.facts.Facts`.
+    """
+    return (f"default: the network's own, {getattr(models.facts_of('vgg19_quarter'), use)} of "
+            'vgg19_quarter; `python -m models layers NAME` marks it')
+
+
+def print_table(rows):
+    """Print rows of texts in columns as wide as need be; the last one is ragged."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
 def run(main):
     """Run a recipe's main function and exit: 0, 130 after Ctrl-C, 2 after what a user can mend.
 

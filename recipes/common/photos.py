@@ -5,12 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models import all_cnn, caffenet
+import models
 from models.errors import ArchiveError, Incomplete
 from recipes.common import images
-
-SIZE = 224  # pixels that networks were trained at
-SIZES = {**dict.fromkeys(all_cnn.PUBLISHED_ERRORS, 32), **caffenet.INPUT_SIZES}
 
 
 def find(paths):
@@ -128,7 +125,7 @@ def size_for(net, options, embedded):
     Raises:
         ArchiveError: the network fixes another.
     """
-    wanted, default = options.size, SIZES.get(options.model, SIZE)
+    wanted, default = options.size, models.facts_of(options.model).size
     default = embedded if options.model == 'vgg19_quarter' else default
     fixed = net['input'].shape[2]
     if None not in (wanted, fixed) and wanted != fixed:

@@ -1,6 +1,6 @@
 """The command line of style transfer, and what of it a run goes on with."""
 
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from models.errors import ArchiveError
@@ -79,10 +79,11 @@ def add_loss_options(parser):
     add('--style-statistics', choices=statistics.KINDS, default='gram',
         help="what of a layer is the style: Gram matrix, the channels' means, means and "
              'deviations, or covariances')
-    add('--normalise-gradients', action='store_true',
+    add('--normalise-gradients', action=BooleanOptionalAction,
         help='divide each weight by the sum of the absolute gradient of its term at the start, or '
              'at noise where the start is as the term wants it (default weights: content 20, style '
-             '100, total variation 10, times the factors of the layers)')
+             '100, total variation 10, times the factors of the layers; default for archive with '
+             'networks that are no VGG)')
 
 
 def add_style_options(parser):
@@ -155,7 +156,9 @@ def defaults(name):
     told = {}
     for words, settings in (('vgg19_quarter', EMBEDDED), *IMPLEMENTATIONS.items()):
         value = getattr(settings, name)
-        told.setdefault(value if isinstance(value, str) else f'{value:g}', []).append(words)
+        text = ("the network's own, which `python -m models layers NAME` marks" if value is None
+                else value if isinstance(value, str) else f'{value:g}')
+        told.setdefault(text, []).append(words)
     return 'default: ' + '; '.join(f'{value} ({", ".join(words)})' if len(told) > 1 else value
                                    for value, words in told.items())
 
@@ -163,6 +166,8 @@ def defaults(name):
 def fill_in(options):
     """Give options that are not given the values of the implementation."""
     settings = settings_of(options.impl, options.model)._asdict()
+    if options.normalise_gradients is None:
+        options.normalise_gradients = settings['normalise_gradients']
     if options.normalise_gradients:
         settings.update(NORMALISED)
     for name in ('content_layers', 'style_layers'):
