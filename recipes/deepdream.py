@@ -196,10 +196,11 @@ def class_objective(options, net, classes):
     scores = class_names.scores_of(net, options.model, 'dream of a layer, such as '
                                    f'--layer {models.facts_of(options.model).dream}')
     count = scores.output_shape[1]
+    index = None if options.wanted == 'random' else class_names.find_class(
+        classes, options.wanted, count, options.model, options.weights)
     ascend = compile_dream(net, scores.name, 'seed')
-    if options.wanted == 'random':
+    if index is None:
         return lambda image, random: ascend(image, one_of(count, random.randint(count)))
-    index = class_names.find_class(classes, options.wanted, count, options.model, options.weights)
     return lambda image, random: ascend(image, one_of(count, index))
 
 
