@@ -6,7 +6,8 @@ from pathlib import Path
 from models.errors import ArchiveError
 from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs,
                             statistics)
-from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
+from recipes.common.implementations import (ARCHIVE_OF_OTHERS, EMBEDDED, IMPLEMENTATIONS,
+                                            NORMALISED, settings_of)
 
 # Options that are not of the run itself, and may differ where it goes on; so may --rounds.
 OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet', 'watch')
@@ -154,7 +155,9 @@ def dashed(name):
 def defaults(name):
     """Return the help text that says what an option's default depends on."""
     told = {}
-    for words, settings in (('vgg19_quarter', EMBEDDED), *IMPLEMENTATIONS.items()):
+    for words, settings in (('vgg19_quarter', EMBEDDED),
+                            ('networks that are no VGG', ARCHIVE_OF_OTHERS._replace(**NORMALISED)),
+                            *IMPLEMENTATIONS.items()):
         value = getattr(settings, name)
         text = ("the network's own, which `python -m models layers NAME` marks" if value is None
                 else value if isinstance(value, str) else f'{value:g}')
