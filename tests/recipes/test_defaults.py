@@ -98,7 +98,8 @@ def test_defaults_run(recipe, name, weights, tmp_path, error_of):
     assert recipe in SEEING or layers_told(record['parameters'])
 
 
-@pytest.mark.parametrize('name', ['squeezenet', pytest.param('googlenet', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['squeezenet', 'googlenet', 'all_cnn_c', 'alexnet', 'vgg16'])
 def test_textures_run(name, weights, tmp_path):
     reconstruct.main([*arguments_of(reconstruct, name, weights(name), tmp_path / 'run'), '--style'])
     record = json.loads((tmp_path / 'run' / 'run.json').read_text())
