@@ -2,6 +2,8 @@
 
     net, classes, mean_pixel = models.load('vgg19_quarter')
     net['conv4_2'], models.scores(net)
+
+`python -m models` lists the networks, their layers and their classes.
 """
 
 from models import process
@@ -13,6 +15,7 @@ from models import runtime  # noqa: E402
 runtime.prepare()
 
 from models.networks import (  # noqa: E402 - Theano is ready now
-    NETWORKS, build, deepest_of, known_name, load, scores)
+    NETWORKS, build, deepest_of, facts_of, known_layer, known_name, listing, load, scores)
 
-__all__ = ['NETWORKS', 'build', 'deepest_of', 'known_name', 'load', 'scores']
+__all__ = ['NETWORKS', 'build', 'deepest_of', 'facts_of', 'known_layer', 'known_name', 'listing',
+           'load', 'scores']

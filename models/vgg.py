@@ -13,6 +13,7 @@ from lasagne.layers import (Conv2DLayer, DenseLayer, GlobalPoolLayer,
 from lasagne.nonlinearities import rectify, softmax
 
 from models.errors import ArchiveError
+from models.facts import Facts
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five blocks
 DENSE_INPUT_SIZE = 224              # rows and columns, which fc6 fixes
@@ -132,3 +133,28 @@ def _convolutions(depths, pool, width, filters=FILTERS):
 
 def _shared(array, key, shape):
     return theano.shared(array(key, shape), name=key, borrow=True)
+
+
+# Style and content as in Gatys et al. 2015. Units of conv3_4 see 48 pixels, parts of things, and
+# those of conv4_4, to dream of, 116, whole heads.
+VGG19 = Facts(
+    vgg19, 'VGG-19 by Oxford, Simonyan & Zisserman 2015', DENSE_INPUT_SIZE,
+    style=('conv1_1', 'conv2_1', 'conv3_1', 'conv4_1', 'conv5_1'), content='conv4_2',
+    deeper=('conv1_2', 'conv2_2', 'conv3_2', 'conv4_2'), deconvnet='conv3_4', dream='conv4_4')
+# The same, but for the fourth convolutions of a block, which VGG-16 has not.
+VGG16 = VGG19._replace(layers=vgg16, about='VGG-16 by Oxford, Simonyan & Zisserman 2015',
+                       deconvnet='conv3_3', dream='conv4_3')
+FACTS = {
+    'vgg19_small': VGG19._replace(
+        layers=vgg19_small, size=64,
+        about='the embedded network: a VGG-19 half as wide to conv3_1, a quarter above'),
+    'vgg19_quarter': VGG19._replace(layers=vgg19_quarter, size=64, about=(
+        'the embedded network of before: a VGG-19 a quarter as wide')),
+    'vgg16': VGG16,
+    'vgg19': VGG19,
+    # Trained anew by others, with other preprocessing.
+    'vgg16_torchvision': VGG16._replace(about='VGG-16, trained anew by torchvision'),
+    'vgg19_torchvision': VGG19._replace(about='VGG-19, trained anew by torchvision'),
+    'vgg19_normalized': VGG19._replace(layers=vgg19_convolutions, about=(
+        "VGG-19's convolutions, rescaled as Gatys et al. did")),
+}

@@ -29,6 +29,7 @@ from recipes.common import (classes as class_names, command_line, extents, figur
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
+DEFAULT_COUNT = 5  # classes of a network that has none of these: its first ones
 
 # Table 1 of Yosinski et al., as deep-visualization-toolbox has it in
 # doc/running-optimize-image.md. Percentiles zero that share of the pixels.
@@ -68,9 +69,11 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
-    extents.require_positions(net, [models.scores(net).name],
-                              (1, 3, options.size, options.size), 'pictures')
-    wanted, names = wanted_classes(options, net, classes)
+    scores = class_names.scores_of(net, options.model, 'take a network that does')
+    extents.require_positions(net, [scores.name], (1, 3, options.size, options.size), 'pictures')
+    count = scores.output_shape[1]
+    options.wanted = options.wanted or default_classes(classes, count)
+    wanted, names = wanted_classes(options, classes, count)
     x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)
     parameters = describe(options)
@@ -98,8 +101,9 @@ def parse(arguments):
     """Return the options; what is not given comes from the paper or a row of DEEPVIS."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER', default=CLASSES,
-        help=f'classes to draw, all at once (default: {", ".join(CLASSES)})')
+    add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER',
+        help='classes to draw, all at once (default: those that the network has of '
+             f'{", ".join(CLASSES)}, or else its first {DEFAULT_COUNT})')
     parser.add_size_option(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
@@ -146,15 +150,24 @@ def describe(options):
             'init': options.init if options.init in ('zero', 'noise') else 'file'}
 
 
-def wanted_classes(options, net, classes):
+def wanted_classes(options, classes, count):
     """Return (indices as int32, names that differ), each class once."""
-    count = models.scores(net).output_shape[1]
-    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count)
+    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count, options.model,
+                                                       options.weights)
                                 for text in options.wanted))
     names = [class_names.class_name(classes, index) for index in wanted]
     names = [name if names.count(name) == 1 else f'{name} {index}'
              for name, index in zip(names, wanted)]
     return np.array(wanted, 'int32'), names
+
+
+def default_classes(classes, count):
+    """Return the classes to draw where none are named: of CLASSES those that the network has, or
+    the numbers of its first ones.
+    """
+    names = class_names.named(classes or [])
+    return ([name for name in CLASSES if len(names.get(name, [])) == 1]
+            or [str(number) for number in range(min(count, DEFAULT_COUNT))])
 
 
 def starting_images(options, wanted):

@@ -156,8 +156,7 @@ def main(arguments=None):
     options = parse(arguments)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
     layer = net[options.layer]
-    if len(layer.output_shape) != 4:
-        raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
+    projections.require_maps(net, [options.layer], options.model)
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
@@ -203,7 +202,8 @@ def parse(arguments):
     parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
-    add('--layer', default='conv3_4', help='convolution or pooling to look into')
+    add('--layer', help='convolution or pooling to look into '
+                        f'({command_line.own_layer("deconvnet")})')
     add('--unit', type=command_line.unit, action='append', dest='units', default=[],
         metavar='CHANNEL[,ROW,COLUMN]',
         help="a channel's strongest unit, or one unit; may be given several times (default: the "
@@ -221,6 +221,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.keep == 'together' and not options.units:
         parser.error('--keep together needs units; name them with --unit')
+    options.layer = options.layer or models.facts_of(options.model).deconvnet
     return options
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
-from models.errors import ArchiveError
 from recipes.common import (command_line, extents, figures, images, maps, names, photos,
                             projections, receptive_fields, runs)
 
@@ -100,9 +99,7 @@ def load_network(options):
         layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
     deepest = models.deepest_of(options.model, layers)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    for name in layers:
-        if len(net[name].output_shape) != 4:
-            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    projections.require_maps(net, layers, options.model)
     return net, layers, mean_pixel
 
 

@@ -51,7 +51,9 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
                                            options.layer)
-    layer = options.layer or models.scores(net).name
+    layer = options.layer or class_names.scores_of(
+        net, options.model, 'look for a unit of a layer, such as '
+        f'--layer {models.facts_of(options.model).deconvnet} --unit 0').name
     options.size = picture_size(options, net)
     side = round(options.size * (CROP if options.crops > 1 else 1))
     extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
@@ -169,7 +171,7 @@ def wanted_class(options, net, classes):
     if options.wanted is None:
         return None
     count = models.scores(net).output_shape[1]
-    return class_names.find_class(classes, options.wanted, count)
+    return class_names.find_class(classes, options.wanted, count, options.model, options.weights)
 
 
 def cut(x, crops):

@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from models.errors import ArchiveError, Incomplete
 from recipes.common import (colours, command_line, extents, figures, images, lbfgs, memory,
-                            objective, palettes, rounds, runs, style_options, tiles, watching)
+                            objective, palettes, projections, rounds, runs, style_options, tiles,
+                            watching)
 from recipes.common.adam import Adam
 from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
@@ -186,9 +187,7 @@ def load_network(options):
     layers = [*options.content_layers, *options.style_layers]
     deepest = models.deepest_of(options.model, layers)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    for name in layers:
-        if len(net[name].output_shape) != 4:
-            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    projections.require_maps(net, layers, options.model)
     return net, mean_pixel
 
 

@@ -98,9 +98,7 @@ def list_networks(options):
                   source.licence, _state(source, here if index == 0 else ''))
                  for index, source in enumerate(sources.of_network(network))] or [
                      (network, _origin(network), '', 'MIT' if _is_own(network) else '', here)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    command_line.print_table(rows)
     print(f'\nThe folder of weights is {files.folder()}.')
 
 

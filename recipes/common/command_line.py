@@ -50,10 +50,11 @@ class ArgumentParser(argparse.ArgumentParser):
                           help='write into a folder that exists; an earlier run in it is removed')
         self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
 
-    def add_network_options(self, pool='max'):
+    def add_network_options(self, pool='max', model='vgg19_quarter'):
         """Add the network, its weights and its pooling."""
-        self.add_argument('--model', default='vgg19_quarter',
-                          help=f'one of {", ".join(models.NETWORKS)}')
+        default = '' if model else '; default: vgg19_small, or the network of the --features'
+        self.add_argument('--model', default=model,
+                          help=f'one of {", ".join(models.NETWORKS)}{default}')
         self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
         self.add_argument('--pool', choices=POOLINGS, default=pool, help='kind of pooling')
 
@@ -70,6 +71,23 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument('--size', type=pixels,
                           help=f'pixels of the shorter side (default: what the network fixes, or '
                                f'was trained at; {embedded} for vgg19_quarter)')
+
+
+def own_layer(use):
+    """Return the help text that says which layer is a recipe's default.
+
+    Args:
+        use: a field of `models.facts.Facts`.
+    """
+    return (f"default: the network's own, {getattr(models.facts_of('vgg19_quarter'), use)} of "
+            'vgg19_quarter; `python -m models layers NAME` marks it')
+
+
+def print_table(rows):
+    """Print rows of texts in columns as wide as need be; the last one is ragged."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 def run(main):

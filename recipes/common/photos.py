@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models import all_cnn, caffenet
+import models
 from models.errors import ArchiveError, Incomplete
 from recipes.common import images, names
 
-SIZE = 224  # pixels that networks were trained at
 TAKEN = ('index.html', 'run.json')  # names of files beside those of the photos
 TOLD = 8  # problems that are told; run.json has all
-SIZES = {**dict.fromkeys(all_cnn.PUBLISHED_ERRORS, 32), **caffenet.INPUT_SIZES}
 
 
 def find(paths):
@@ -137,7 +135,7 @@ def size_for(net, options, embedded):
     Raises:
         ArchiveError: the network fixes another.
     """
-    wanted, default = options.size, SIZES.get(options.model, SIZE)
+    wanted, default = options.size, models.facts_of(options.model).size
     default = embedded if options.model == 'vgg19_quarter' else default
     fixed = net['input'].shape[2]
     if None not in (wanted, fixed) and wanted != fixed:

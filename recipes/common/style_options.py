@@ -1,12 +1,13 @@
 """The command line of style transfer, and what of it a run goes on with."""
 
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from models.errors import ArchiveError
-from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs,
+from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs, selections,
                             statistics)
-from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
+from recipes.common.implementations import (ARCHIVE_OF_OTHERS, EARLIER, EMBEDDED,
+                                            IMPLEMENTATIONS, NORMALISED, settings_of)
 
 # Of the options in run.json; they had no number before the first. A new one is needed where an
 # option's meaning changes, not where one is added: what is missing has its default.
@@ -58,7 +59,7 @@ def make_parser():
     add('--style', metavar='PAINTING', nargs='+',
         help="the painting (default: one by the project's own code), or several")
     parser.add_run_options()
-    parser.add_network_options(pool=None)
+    parser.add_network_options(pool=None, model=None)
     add('--impl', choices=IMPLEMENTATIONS, default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched; paper: of the paper; authors: of its '
@@ -100,10 +101,11 @@ def add_loss_options(parser):
     add('--style-statistics', choices=statistics.KINDS, default='gram',
         help="what of a layer is the style: Gram matrix, the channels' means, means and "
              'deviations, or covariances')
-    add('--normalise-gradients', action='store_true',
+    add('--normalise-gradients', action=BooleanOptionalAction,
         help='divide each weight by the sum of the absolute gradient of its term at the start, or '
              'at noise where the start is as the term wants it (default weights: content 20, style '
-             '100, total variation 10, times the factors of the layers)')
+             '100, total variation 10, times the factors of the layers; default for archive with '
+             'networks that are no VGG)')
 
 
 def add_style_options(parser):
@@ -176,16 +178,25 @@ def dashed(name):
 def defaults(name):
     """Return the help text that says what an option's default depends on."""
     told = {}
-    for words, settings in (('vgg19_quarter', EMBEDDED), *IMPLEMENTATIONS.items()):
+    for words, settings in (('vgg19_small', EMBEDDED), ('vgg19_quarter', EARLIER),
+                            ('networks that are no VGG', ARCHIVE_OF_OTHERS._replace(**NORMALISED)),
+                            *IMPLEMENTATIONS.items()):
         value = getattr(settings, name)
-        told.setdefault(value if isinstance(value, str) else f'{value:g}', []).append(words)
+        text = ("the network's own, which `python -m models layers NAME` marks" if value is None
+                else value if isinstance(value, str) else f'{value:g}')
+        told.setdefault(text, []).append(words)
     return 'default: ' + '; '.join(f'{value} ({", ".join(words)})' if len(told) > 1 else value
                                    for value, words in told.items())
 
 
 def fill_in(options):
     """Give options that are not given the values of the implementation."""
+    if options.model is None:
+        options.model = (selections.read(options.features).model if options.features
+                         else 'vgg19_small')
     settings = settings_of(options.impl, options.model)._asdict()
+    if options.normalise_gradients is None:
+        options.normalise_gradients = settings['normalise_gradients']
     if options.normalise_gradients:
         settings.update(NORMALISED)
     for name in ('content_layers', 'style_layers'):
