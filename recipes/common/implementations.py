@@ -42,7 +42,7 @@ ARCHIVE = NOTEBOOK._replace(content_per='reference', margin=8, factr=0.0, pgtol=
 EMBEDDED = ARCHIVE._replace(
     content_layers='conv3_1', content_weight=1.0, content_per='energy',
     style_layers='conv1_1,conv1_2,conv2_1,conv2_2,conv3_1', style_weight=50.0, style_per='energy',
-    tv_weight=0.0, range_weight=4e-3, init='content', rounds=2, evals=80)
+    tv_weight=0.0, range_weight=4e-3, init='content', rounds=4, evals=40)
 
 # Tuned by eye on the smaller network: by conv4_2 alone it does not tell what is in a photo, and at
 # equal weights conv4_1 and conv5_1 are two thirds of the loss at the end: ripples, not strokes.
