@@ -51,7 +51,10 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruptible():
-    """Have signals raise KeyboardInterrupt inside, and give the `Interruption`."""
+    """Have signals raise KeyboardInterrupt inside, and give the `Interruption`.
+
+    A command ignores them afterwards: it is done, and Python, while it ends, has no handlers.
+    """
     interruption = Interruption()
 
     def interrupt(number, frame):
@@ -63,7 +66,7 @@ def interruptible():
         yield interruption
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if _is_a_command() else handler)
 
 
 @contextlib.contextmanager

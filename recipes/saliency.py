@@ -55,7 +55,7 @@ def main(arguments=None):
         net, options.model, 'look for a unit of a layer, such as '
         f'--layer {models.facts_of(options.model).deconvnet} --unit 0').name
     options.size = picture_size(options, net)
-    side = round(options.size * (CROP if options.crops > 1 else 1))
+    side = round(options.size * (CROP if options.crops > 1 else 1))  # of what it looks at
     extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))

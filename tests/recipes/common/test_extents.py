@@ -24,7 +24,6 @@ def test_a_mean_over_no_positions_is_none():
 
 @pytest.mark.parametrize('recipe, arguments', [
     (saliency, ['--layer', 'pool5', '--unit', '3', '--size', '16']),
-    (saliency, ['--layer', 'pool5', '--unit', '3', '--size', '32', '--crops', '10']),
     (deconvnet, ['--layer', 'pool5', '--size', '16']),
     (layer_features, ['--layers', 'conv1_1,pool5', '--size', '16']),
     (feature_atlas, ['--layers', 'conv1_1,pool5', '--size', '16']),
