@@ -146,6 +146,14 @@ def test_channels_that_fire_at_the_same_things_are_a_motif():
     assert heats.max() == 1 and heats[0][:, 16:].max() < 0.05 and heats[1][:, :16].max() < 0.05
 
 
+def test_a_layer_without_a_channel_that_fires_has_no_motif():
+    silent = np.zeros((3, 8, 9))
+    numbers = motifs.group(silent)
+    assert (numbers == -1).all()
+    heats = motifs.heats(silent, numbers)
+    assert heats.shape == (0, 8, 9) and len(motifs.on_grid(heats, (800, 900))) == 0
+
+
 def test_the_page_needs_nothing_but_itself(finished):
     text = (finished / 'atlas.html').read_text()
     assert '{{' not in text.replace('{{style}}', '') and "default-src 'none'" in text
