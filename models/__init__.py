@@ -1,6 +1,6 @@
 """The archive's networks. Importing this package prepares Theano and Lasagne.
 
-    net, classes, mean_pixel = models.load('vgg19_quarter')
+    net, classes, mean_pixel = models.load('vgg19_small')
     net['conv4_2'], models.scores(net)
 
 `python -m models` lists the networks, their layers and their classes.

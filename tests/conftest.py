@@ -31,6 +31,18 @@ def no_weights_of_the_user(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope='session')
+def the_smaller_network():
+    """Let recipes take the smaller of the two embedded networks where a test names none.
+
+    It is faster, and the tests' expectations were measured on it; tests/recipes/test_default.py
+    runs recipes on the default one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('recipes.common.command_line.DEFAULT', 'vgg19_quarter')
+        yield
+
+
 @pytest.fixture
 def python():
     """Return a function that runs Python code or a file in a process of its own."""

@@ -14,6 +14,8 @@ from models.vgg import POOLINGS
 from models.weights import files
 from recipes.common import images, palettes
 
+DEFAULT = next(iter(files.EMBEDDED))  # network
+
 
 MOST = 2 ** 31 - 1  # of what is counted; larger numbers are slips, and overflow elsewhere
 
@@ -50,10 +52,15 @@ class ArgumentParser(argparse.ArgumentParser):
                           help='write into a folder that exists; an earlier run in it is removed')
         self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
 
-    def add_network_options(self, pool='max', model='vgg19_quarter'):
-        """Add the network, its weights and its pooling."""
-        default = '' if model else '; default: vgg19_small, or the network of the --features'
-        self.add_argument('--model', default=model,
+    def add_network_options(self, pool='max', chosen_later=False):
+        """Add the network, its weights and its pooling.
+
+        Args:
+            pool: the default kind of pooling.
+            chosen_later: whether the default network depends on other options; None stands for it.
+        """
+        default = f'; default: {DEFAULT}, or the network of --features' if chosen_later else ''
+        self.add_argument('--model', default=None if chosen_later else DEFAULT,
                           help=f'one of {", ".join(models.NETWORKS)}{default}')
         self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
         self.add_argument('--pool', choices=POOLINGS, default=pool, help='kind of pooling')
@@ -70,7 +77,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Add the pictures' size; `embedded` is the one for the embedded network."""
         self.add_argument('--size', type=pixels,
                           help=f'pixels of the shorter side (default: what the network fixes, or '
-                               f'was trained at; {embedded} for vgg19_quarter)')
+                               f'was trained at; {embedded} for {DEFAULT})')
 
 
 def own_layer(use):
@@ -79,8 +86,8 @@ def own_layer(use):
     Args:
         use: a field of `models.facts.Facts`.
     """
-    return (f"default: the network's own, {getattr(models.facts_of('vgg19_quarter'), use)} of "
-            'vgg19_quarter; `python -m models layers NAME` marks it')
+    return (f"default: the network's own, {getattr(models.facts_of(DEFAULT), use)} of "
+            f'{DEFAULT}; `python -m models layers NAME` marks it')
 
 
 def print_table(rows):

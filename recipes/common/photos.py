@@ -7,6 +7,7 @@ import numpy as np
 
 import models
 from models.errors import ArchiveError, Incomplete
+from models.weights import files
 from recipes.common import images, names
 
 TAKEN = ('index.html', 'run.json')  # names of files beside those of the photos
@@ -136,7 +137,7 @@ def size_for(net, options, embedded):
         ArchiveError: the network fixes another.
     """
     wanted, default = options.size, models.facts_of(options.model).size
-    default = embedded if options.model == 'vgg19_quarter' else default
+    default = embedded if options.model in files.EMBEDDED else default
     fixed = net['input'].shape[2]
     if None not in (wanted, fixed) and wanted != fixed:
         raise ArchiveError(f'a dense layer of this network fixes the size at {fixed} pixels; '

@@ -59,7 +59,7 @@ def make_parser():
     add('--style', metavar='PAINTING', nargs='+',
         help="the painting (default: one by the project's own code), or several")
     parser.add_run_options()
-    parser.add_network_options(pool=None, model=None)
+    parser.add_network_options(pool=None, chosen_later=True)
     add('--impl', choices=IMPLEMENTATIONS, default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched; paper: of the paper; authors: of its '
@@ -193,7 +193,7 @@ def fill_in(options):
     """Give options that are not given the values of the implementation."""
     if options.model is None:
         options.model = (selections.read(options.features).model if options.features
-                         else 'vgg19_small')
+                         else command_line.DEFAULT)
     settings = settings_of(options.impl, options.model)._asdict()
     if options.normalise_gradients is None:
         options.normalise_gradients = settings['normalise_gradients']

@@ -91,3 +91,37 @@ def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     # Thirteen layers of float32 against float64: the relative L2 error measured is 1.1e-7.
     error = np.linalg.norm(gradient - golden['gradient']) / np.linalg.norm(golden['gradient'])
     assert error < 1e-6
+
+
+def test_range_loss_is_half_the_squares_outside_but_for_the_last_row_and_column():
+    x = np.random.RandomState(0).uniform(-150, 150, (1, 3, 5, 7)).astype('float32')
+    lowest, highest = np.array([-100., -90, -80]), np.array([100., 110, 120])
+    expected = 0.0
+    for channel in range(3):
+        for row in range(4):
+            for column in range(6):
+                value = float(x[0, channel, row, column])
+                outside = max(0, lowest[channel] - value, value - highest[channel])
+                expected += 0.5 * outside ** 2
+    image = T.tensor4()
+    compute = theano.function([image], losses.range_loss(image, lowest.astype('float32'),
+                                                         highest.astype('float32')))
+    assert expected > 0
+    np.testing.assert_allclose(compute(x), expected, rtol=1e-6)  # sums of float32
+
+
+def test_energies_are_the_losses_of_a_picture_without_activations():
+    """A guided covariance of two regions and a content layer, by their definitions."""
+    random = np.random.RandomState(1)
+    photo = random.normal(size=(1, 4, 3, 5))
+    target = random.normal(size=(2, 4, 4))
+    masses = np.array([3.0, 1.0])
+    targets = objective.Targets({'a': photo}, {}, objective.Aims({'b': masses}, {'b': [target]},
+                                                                 np.ones(2)))
+    energies = targets.energies()
+    assert list(energies) == ['content a', 'style b']
+    np.testing.assert_allclose(energies['content a'], 0.5 * (photo ** 2).sum(), rtol=1e-12)
+    each = (target ** 2).sum(axis=(1, 2)) / (4 * 4 ** 2)
+    np.testing.assert_allclose(energies['style b'], 0.75 * each[0] + 0.25 * each[1], rtol=1e-12)
+    dark = targets._replace(photo={'a': np.zeros_like(photo)})
+    assert dark.energies()['content a'] == 1  # nothing to be a share of

@@ -27,7 +27,8 @@ class Problem:
         self.guided, self.dtype = guided, dtype
         with theano.config.change_flags(floatX=dtype):
             self.net = models.build('vgg19', 'average_exc_pad', 'conv5_1', width=0.13, seed=3)
-            self.terms = objective.Terms(self.net, CONTENT, STYLE, kind, guided=guided)
+            self.terms = objective.Terms(self.net, CONTENT, STYLE, kind, guided=guided,
+                                         limits=([-90] * 3, [80, 90, 100]))
             self.whole = styletransfer.compile_loss(self.terms)
             self.looker = tiles.Looker(self.terms)
             self.tiled = tiles.TiledLoss(self.terms, self.looker)
@@ -44,7 +45,7 @@ class Problem:
             targets = styletransfer.compute_targets(
                 self.looker, self.tiling(photo.shape, None), photo, regions,
                 [Painting(painting, regions, 1.0)])
-            weights = np.array([1e-3, 2e-3, 1, 2, 3, 4, 1e-4])
+            weights = np.array([1e-3, 2e-3, 1, 2, 3, 4, 1e-2, 1e-4])
             return [image, *targets.weighted(weights).arrays()]
 
     def tiling(self, shape, core):
