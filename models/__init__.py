@@ -4,8 +4,9 @@
     net['conv4_2'], models.scores(net)
 """
 
-from models import runtime
+from models import errors, runtime
 
+errors.keep_log_printable()
 runtime.prepare()
 
 from models.networks import (  # noqa: E402 - Theano is ready now

@@ -9,7 +9,7 @@ from lasagne.layers import DenseLayer
 
 from models import networks
 from models.errors import ArchiveError
-from models.weights import files, fingerprint, formats, sources, torchvision
+from models.weights import bounds, files, fingerprint, formats, sources, torchvision
 from models.weights.layouts import LAYOUTS
 
 VERSION = 1  # of this conversion; goes up when the same file would give other numbers
@@ -19,6 +19,7 @@ NORMALISED_WITHIN = 3  # a factor; the scale of vgg19 is tens of times that of v
 log = logging.getLogger('archive')
 
 
+@bounds.guards
 def convert(path, network, target, layout=None, url=None):
     """Convert a weight file and write it in the archive's format.
 
@@ -38,7 +39,7 @@ def convert(path, network, target, layout=None, url=None):
     """
     path = Path(path)
     networks.known_name(network, list(networks.NETWORKS), 'network')
-    contents = formats.read(path)
+    contents = formats.read(path, _float32_bytes(network))
     digests = sources.digests_of(path)
     source = sources.of_file(digests)
     if source and source.network != network:
@@ -73,6 +74,10 @@ def skeleton(network, width=1, classes=None):
         return np.broadcast_to(np.float32(0), shape)
 
     return networks.build(network, array=array, width=width, classes=classes), shapes
+
+
+def _float32_bytes(network):
+    return sum(4 * bounds.product(shape) for shape in skeleton(network)[1].values())
 
 
 def width_of(network, arrays):

@@ -13,7 +13,6 @@ import logging
 import os
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,13 @@ import platformdirs
 import theano
 
 from models.errors import ArchiveError
-from models.weights import sources, torchvision
+from models.weights import bounds, npz, sources, torchvision
 
 EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
-BROKEN = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError,
-          zipfile.BadZipFile, zlib.error)
-MOST_COMPRESSED = 100  # times; trained numbers shrink to 90 %, zeros a thousandfold
+LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
 
 log = logging.getLogger('archive')
 
@@ -125,42 +122,13 @@ def _is_npz(path):
     """Tell whether a file is a zip of arrays; PyTorch's files are zips, too."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with npz.Zip(path) as archive:
         return all(name.endswith('.npy') for name in archive.namelist())
 
 
 def array_sha256(array):
     """Return the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-
-
-def require_honest_sizes(path):
-    """Refuse an .npz that would unpack to many times its size, or whose arrays claim more.
-
-    Raises:
-        ArchiveError: says which array.
-        BROKEN: it is no zip file, or a broken one.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                try:
-                    version = np.lib.format.read_magic(file)
-                    header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                              else np.lib.format.read_array_header_2_0)
-                    shape, _, dtype = header(file)
-                except ValueError:
-                    continue  # no array; np.load tells
-                claimed = dtype.itemsize
-                for length in shape:
-                    claimed *= length  # in Python's numbers, which do not overflow
-                held = entry.file_size - file.tell()
-            if not dtype.hasobject and claimed != held:
-                raise ArchiveError(f'{path} was refused: {entry.filename} claims {shape} of '
-                                   f'{dtype}, and holds {held} bytes')
-            if held > MOST_COMPRESSED * entry.compress_size + (1 << 20):
-                raise ArchiveError(f'{path} was refused: {entry.filename} unpacks from '
-                                   f'{entry.compress_size} to {held} bytes')
 
 
 def sha256(path):
@@ -194,17 +162,18 @@ class WeightFile:
 
     def __init__(self, path, network=None):
         self.path = path
-        if not _is_npz(path) and str(path).endswith('.npz'):
+        with bounds.guarded(path):
+            size = bounds.require_file(path)
+            is_npz = _is_npz(path)
+        if not is_npz and str(path).endswith('.npz'):
             raise ArchiveError(f'{path} is no whole .npz file; fetch or convert it anew')
-        if not _is_npz(path):
+        if not is_npz:
             raise ArchiveError(f'{path} is not a weight file of the archive (.npz); convert it: '
                                f'python -m models.weights convert {path} --as '
                                f'{network or "NETWORK"}')
-        try:
-            require_honest_sizes(path)
-            self.arrays = np.load(path, allow_pickle=False)
-        except BROKEN as problem:
-            raise ArchiveError(f'{path} is a broken weight file: {problem}') from problem
+        with bounds.guarded(path):
+            self.budget = bounds.Budget(path, size)
+            self.arrays = npz.Arrays(path, self.budget)
         translated = torchvision.keys_of(network)
         self.from_torchvision = any(key in self.arrays.files for key in translated.values())
         self.keys = translated if self.from_torchvision else {}
@@ -258,16 +227,21 @@ class WeightFile:
 
     def classes(self):
         """Return the names of the classes in the order of the outputs, or None."""
-        return self._read('classes').tolist() if 'classes' in self.arrays.files else None
+        if 'classes' not in self.arrays.files:
+            return None
+        with bounds.guarded(f'{self.path}, at classes,'):
+            self.budget.take_parts(bounds.product(self.arrays.header('classes').shape))
+            return self._read('classes').tolist()
 
     def provenance(self):
         """Return where the numbers come from, a dict, or None where the file does not say."""
         if 'provenance' not in self.arrays.files:
             return None
-        try:
+        with bounds.guarded(f'{self.path}, at provenance,'):
+            if self.arrays.header('provenance').nbytes() > LARGEST_PROVENANCE:
+                raise bounds.Refused(f'{self.path} was refused: its provenance is larger than '
+                                     f'{LARGEST_PROVENANCE} bytes')
             provenance = json.loads(str(self._read('provenance')))
-        except ValueError as problem:
-            raise ArchiveError(f'{self.path} is broken at provenance: {problem}') from problem
         if not isinstance(provenance, dict):
             raise ArchiveError(f'{self.path} is broken at provenance: it is no table')
         return provenance
@@ -279,6 +253,8 @@ class WeightFile:
             ArchiveError: one differs, is missing, or cannot be read.
         """
         hashes = (self.provenance() or {}).get('arrays', {})
+        if not isinstance(hashes, dict):
+            raise ArchiveError(f'{self.path} is broken at provenance: its hashes are no table')
         for key, wanted in hashes.items():
             if key not in self.arrays.files or array_sha256(self._read(key)) != wanted:
                 raise ArchiveError(f'{self.path} is damaged at {key}; fetch or convert it again')
@@ -300,7 +276,5 @@ class WeightFile:
         return found
 
     def _read(self, key):
-        try:
+        with bounds.guarded(f'{self.path}, at {key},'):
             return self.arrays[key]
-        except BROKEN as problem:
-            raise ArchiveError(f'{self.path} is broken at {key}: {problem}') from problem

@@ -13,6 +13,9 @@ MEAN_IMAGE_NOTE = ('the mean of this file is an image; the archive subtracts its
                    'positions')
 
 
+LONGEST_NAME = 1000  # characters of a class; ImageNet's longest have 131
+
+
 @dataclass
 class Contents:
     """What a weight file holds.
@@ -59,6 +62,12 @@ def mean_of(image, path):
     Raises:
         ArchiveError: it has no three channels in front.
     """
+    if isinstance(image, (list, tuple)) and len(image) == 3 and all(
+            isinstance(value, (int, float)) for value in image):
+        image = np.array(image, 'float64')
+    if not isinstance(image, (np.ndarray, np.generic)) or image.dtype.kind not in 'fiu':
+        raise ArchiveError(f'{path}: the mean that it holds is a {type(image).__name__}; it must '
+                           'be three numbers or an image of three channels')
     image = np.asarray(image, 'float64')
     if image.size == 3:
         return image.ravel()
@@ -66,3 +75,24 @@ def mean_of(image, path):
         return image.mean(axis=(1, 2))
     raise ArchiveError(f'{path}: the mean that it holds is {image.shape}; it must be three numbers '
                        'or an image of three channels')
+
+
+def class_names(words, path):
+    """Return the names of the classes as strings, or None where a file has none.
+
+    Args:
+        words: a list, a tuple or an array of text; anything else is no list of names.
+        path: of the file, for messages.
+
+    Raises:
+        ArchiveError: one is longer than any name.
+    """
+    if isinstance(words, np.ndarray) and words.ndim == 1:
+        words = words.tolist()
+    if not isinstance(words, (list, tuple)) or not all(
+            isinstance(word, (str, bytes)) for word in words):
+        return None
+    longest = max(map(len, words), default=0)
+    if longest > LONGEST_NAME:
+        raise ArchiveError(f'{path} names a class with {longest} characters; no name has so many')
+    return [word.decode('latin-1') if isinstance(word, bytes) else word for word in words]

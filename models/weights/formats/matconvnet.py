@@ -1,4 +1,4 @@
-"""MatConvNet's `.mat` files of networks that are a chain ("SimpleNN"), by scipy.
+"""MatConvNet's `.mat` files of networks that are a chain ("SimpleNN").
 
 `layers` is a row of structs; those of convolutions (dense layers are convolutions as large as
 their input) have `name` and `weights` {kernel, bias}, before 2015 `filters` and `biases`. The mean
@@ -7,95 +7,65 @@ image; class names are `meta.classes.description`. Source: vlfeat/matconvnet,
 utils/import-caffe.py.
 """
 
-import struct
-import zlib
-
 import numpy as np
-import scipy.io
 
 from models.errors import ArchiveError
-from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents
-from models.weights.formats.pickles import Refused
-
-COMPRESSED = 15      # type of an element that zlib packs
-MOST_COMPRESSED = 20  # times; trained numbers shrink to 90 %
+from models.weights.formats import matlab
+from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents, class_names
 
 
-def read(path):
+def read(path, budget):
     """Return the contents of a `.mat` file of MatConvNet.
 
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
+
     Raises:
-        Refused: it unpacks to many times its size.
-        ArchiveError: it is broken, or holds something else.
+        Refused: it claims or unpacks to more than it may.
+        ArchiveError: it holds something else.
+        ValueError and others: it is broken.
     """
-    try:
-        _require_honest_sizes(path)
-        file = scipy.io.loadmat(str(path), struct_as_record=False, squeeze_me=False)
-    except (ValueError, TypeError, KeyError, IndexError, NotImplementedError, OSError, EOFError,
-            MemoryError, OverflowError, UnicodeDecodeError, zlib.error,
-            scipy.io.matlab.MatReadError) as problem:
-        raise ArchiveError(f'{path} is a broken .mat file: {problem}') from problem
-    if 'layers' not in file:
+    file = matlab.read(path, budget)
+    if not isinstance(file.get('layers'), list):
         raise ArchiveError(f'{path} is no chain of layers of MatConvNet; it holds '
-                           f'{", ".join(name for name in file if not name.startswith("__"))}')
+                           f'{", ".join(list(file)[:8]) or "nothing"}')
     contents = Contents('matconvnet')
-    for layer in np.ravel(file['layers']):
-        layer = _only(layer)
+    for layer in file['layers']:
+        layer = _fields(layer)
         arrays = _weights(layer)
         if arrays:
-            name = str(_only(getattr(layer, 'name', '')))
+            name = _only(layer.get('name'))
             for ending, array in zip('Wb', arrays):
-                contents.arrays[f'{name}.{ending}'] = array
-    meta = _only(file.get('meta', np.empty(0, object)))
-    normalization = _only(getattr(meta, 'normalization', file.get('normalization')))
-    image = getattr(normalization, 'averageImage', None)
-    if image is not None and np.size(image) >= 3 and np.shape(image)[-1] == 3:
+                contents.arrays[f'{name if isinstance(name, str) else ""}.{ending}'] = array
+    meta = _fields(file.get('meta'))
+    normalization = _fields(meta.get('normalization', file.get('normalization')))
+    image = normalization.get('averageImage')
+    if isinstance(image, np.ndarray) and image.size >= 3 and image.shape[-1] == 3:
         contents.mean_pixel = np.asarray(image, 'float64').reshape(-1, 3).mean(axis=0)[::-1]
-        if np.size(image) > 3:
+        if image.size > 3:
             contents.notes.append(MEAN_IMAGE_NOTE)
-    classes = _only(getattr(meta, 'classes', file.get('classes')))
-    words = getattr(classes, 'description', None)
-    if words is not None:
-        contents.classes = [str(_only(word)) for word in np.ravel(words)]
+    words = _fields(meta.get('classes', file.get('classes'))).get('description')
+    if isinstance(words, list):
+        contents.classes = class_names([_only(word) for word in words], path)
     return contents
-
-
-def _require_honest_sizes(path):
-    """Refuse a file whose packed elements unpack to more than any weights would."""
-    with open(path, 'rb') as file:
-        head = file.read(128)
-        order = '<' if head[126:128] == b'IM' else '>'
-        while len(tag := file.read(8)) == 8:
-            kind, size = struct.unpack(order + 'II', tag)
-            if kind != COMPRESSED:
-                file.seek(size, 1)
-                continue
-            unpacker, unpacked, left = zlib.decompressobj(), 0, size
-            while left and (block := file.read(min(left, 1 << 16))):
-                left -= len(block)
-                while block:
-                    unpacked += len(unpacker.decompress(block, 1 << 22))
-                    block = unpacker.unconsumed_tail
-                    if unpacked > MOST_COMPRESSED * size + (1 << 24):
-                        raise Refused(f'{path} was refused: {size} bytes in it unpack to more '
-                                      f'than {unpacked}')
 
 
 def _weights(layer):
     """Return [kernel, bias] of a layer, or nothing."""
-    if hasattr(layer, 'weights'):
-        arrays = list(np.ravel(layer.weights))
-    else:
-        arrays = [getattr(layer, name) for name in ('filters', 'biases') if hasattr(layer, name)]
-    return [np.asarray(array) for array in arrays if np.size(array)]
+    arrays = (layer['weights'] if isinstance(layer.get('weights'), list) else
+              [layer[name] for name in ('filters', 'biases') if name in layer])
+    return [array for array in arrays if isinstance(array, np.ndarray) and array.size]
+
+
+def _fields(value):
+    """Return the dict of a struct, by itself or in cells; an empty one of anything else."""
+    value = _only(value)
+    return value if isinstance(value, dict) else {}
 
 
 def _only(value):
-    """Return the one element of what MATLAB keeps as an array of one; nothing of an empty one."""
-    while isinstance(value, np.ndarray):
-        if value.size == 0:
-            return None
-        if value.dtype != object and value.ndim <= 1 and value.size == 1:
-            return value.ravel()[0]
-        value = value.ravel()[0]
+    """Return the first element of what MATLAB keeps in lists of one; nothing of an empty one."""
+    while isinstance(value, list):
+        value = value[0] if value else None
     return value

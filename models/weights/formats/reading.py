@@ -1,14 +1,13 @@
 """What kind of weight file it is, told by its first bytes and not by its name."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import ArchiveError
-from models.weights import files
+from models.weights import bounds, npz
 from models.weights.formats import caffe, keras, matconvnet, pytorch, recipes_pickles, tensors
-from models.weights.formats.contents import from_named, mean_of
+from models.weights.formats.contents import class_names, from_named, mean_of
 
 KNOWN = ("the Lasagne Recipes' .pkl, .npz, PyTorch's .pth, .safetensors, Keras' .h5, Caffe's "
          ".caffemodel and MatConvNet's .mat")
@@ -24,24 +23,23 @@ NOT_WEIGHTS = {
 }
 
 
-def read(path):
+@bounds.guards
+def read(path, needed=bounds.LARGEST_NETWORK):
     """Return the contents of a weight file of any known kind.
 
     Args:
         path: of the file.
+        needed: bytes of the network that is wanted, in float32; what is packed may unpack to as
+            much, or to twice the size of the file.
 
     Raises:
         ArchiveError: there is no such file, it is of no known kind, it is broken, or it was
             refused because it holds more than weights.
     """
     path = Path(path)
-    try:
-        with open(path, 'rb') as file:
-            start = file.read(512)
-    except FileNotFoundError as problem:
-        raise ArchiveError(f'there is no weight file {path}') from problem
-    except IsADirectoryError as problem:
-        raise ArchiveError(f'{path} is a folder; name the weight file in it') from problem
+    size = bounds.require_file(path)
+    with open(path, 'rb') as file:
+        start = file.read(512)
     if not start:
         raise ArchiveError(f'{path} is empty; the download went wrong')
     for mark, told in NOT_WEIGHTS.items():
@@ -50,7 +48,11 @@ def read(path):
     if start[257:262] == b'ustar':
         raise ArchiveError(f'{path} is a tar file, such as PyTorch wrote before 0.2; unpack it, or '
                            'save it anew')
-    return _reader(path, start)(path)
+    contents = _reader(path, start)(path, bounds.Budget(path, size, needed))
+    for key, array in contents.arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiub':
+            raise ArchiveError(f'{path} is broken: {key} holds no numbers')
+    return contents
 
 
 def _reader(path, start):
@@ -73,23 +75,21 @@ def _reader(path, start):
     raise ArchiveError(f'{path} is no weight file that is known; known are {KNOWN}')
 
 
-def _read_zip(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if pytorch.is_zip(names):
-            return pytorch.read_zip(path)
-        if all(name.endswith('.npy') for name in names):
-            return _read_npz(path)
-    except files.BROKEN as problem:
-        raise ArchiveError(f'{path} is a broken zip file: {problem}') from problem
+def _read_zip(path, budget):
+    with npz.Zip(path) as archive:
+        names = archive.namelist()
+    if pytorch.is_zip(names):
+        return pytorch.read_zip(path, budget)
+    if all(name.endswith('.npy') for name in names):
+        return _read_npz(path, budget)
     raise ArchiveError(f'{path} is a zip file, but neither an .npz nor PyTorch\'s; unpack it first')
 
 
-def _read_npz(path):
+def _read_npz(path, budget):
     """Return the contents of an .npz with the archive's names or PyTorch's."""
-    files.require_honest_sizes(path)
-    with np.load(path, allow_pickle=False) as file:
+    with npz.Arrays(path, budget) as file:
+        if 'classes' in file.files:
+            budget.take_parts(bounds.product(file.header('classes').shape))
         described = {key: file[key] for key in ('mean_pixel', 'classes') if key in file.files}
         arrays = {key: file[key] for key in file.files if key not in described and '.' in key}
     contents = from_named('npz', arrays)
@@ -97,6 +97,5 @@ def _read_npz(path):
         raise ArchiveError(f'{path} holds no weights under names like conv1_1.W')
     if 'mean_pixel' in described:
         contents.mean_pixel = mean_of(described['mean_pixel'], path)
-    if 'classes' in described:
-        contents.classes = described['classes'].tolist()
+    contents.classes = class_names(described.get('classes'), path)
     return contents

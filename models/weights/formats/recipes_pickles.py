@@ -8,53 +8,75 @@ that list alone. Source: Lasagne/Recipes, modelzoo/ and examples/.
 import bz2
 import tempfile
 
+import numpy as np
+
 from models.errors import ArchiveError
 from models.weights.formats import pickles
-from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents, mean_of
+from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents, class_names, mean_of
 
 VALUES = ('param values', 'values')
-LARGEST = 4 * 1024 ** 3  # bytes of an unpacked .bz2; the largest of the Recipes has 1.6e9
+BLOCK = 1 << 20  # bytes
 
 
-def read(path):
+def read(path, budget):
     """Return the contents of a pickle: of kind 'recipes' if a dict says what is what, else 'list'.
+
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
 
     Raises:
         Refused: it names what arrays do not need.
         ArchiveError: it is broken, or holds something else.
     """
     with open(path, 'rb') as file:
-        return _read(file, path, path.stat().st_size)
+        return _read(file, path, path.stat().st_size, budget)
 
 
-def read_bz2(path):
+def read_bz2(path, budget):
     """Return the contents of a packed pickle, as alexjc/neural-doodle has it.
 
+    Args:
+        path: of the file.
+        budget: what reading it may cost, unpacked.
+
     Raises:
-        Refused, ArchiveError: as `read`; it unpacks to more than 4 GiB, or is broken.
+        Refused, ArchiveError: as `read`; it unpacks to many times its size.
     """
-    with bz2.open(path) as packed, tempfile.TemporaryFile() as unpacked:
-        try:
-            for block in iter(lambda: packed.read(1 << 20), b''):
-                unpacked.write(block)
-                if unpacked.tell() > LARGEST:
-                    raise pickles.Refused(f'{path} was refused: it unpacks to more than '
-                                          f'{LARGEST} bytes')
-        except EOFError as problem:
-            raise ArchiveError(f'{path} is broken: {problem}') from problem
+    with open(path, 'rb') as packed, tempfile.TemporaryFile() as unpacked:
+        for block in _unpacked(packed, budget):
+            budget.take_bytes(len(block))
+            unpacked.write(block)
         size = unpacked.tell()
         unpacked.seek(0)
-        return _read(unpacked, path, size)
+        return _read(unpacked, path, size, budget)
 
 
-def _read(file, path, size):
-    value = pickles.load(file, path, size)
+def _unpacked(packed, budget):
+    """Yield the bytes of a .bz2, of one stream after another as pbzip2 writes them."""
+    unpacker, block = bz2.BZ2Decompressor(), packed.read(BLOCK)
+    while block or not unpacker.needs_input:
+        yield unpacker.decompress(block, BLOCK)
+        block = b''
+        if unpacker.eof:
+            budget.take_parts()
+            block = unpacker.unused_data or packed.read(BLOCK)
+            if not block:
+                return
+            unpacker = bz2.BZ2Decompressor()
+        elif unpacker.needs_input:
+            block = packed.read(BLOCK)
+    raise EOFError('it is cut off')
+
+
+def _read(file, path, size, budget):
+    value = pickles.load(file, path, size, budget=budget)
     if isinstance(value, dict):
         value = {pickles.text(key): part for key, part in value.items()
                  if isinstance(key, (str, bytes))}
         contents = Contents('recipes')
         parameters = next((value[key] for key in VALUES if key in value), None)
-        contents.classes = _words(value.get('synset words'))
+        contents.classes = class_names(_plain(value.get('synset words')), path)
         for key in ('mean value', 'mean image'):
             if value.get(key) is not None:
                 contents.mean_pixel = mean_of(_plain(value[key]), path)
@@ -74,15 +96,5 @@ def _read(file, path, size):
 
 
 def _plain(value):
-    return value.array if isinstance(value, pickles.Array) else value
-
-
-def _words(value):
-    """Return the class names, if there are any."""
-    value = _plain(value)
-    if value is None:
-        return None
-    value = value.tolist() if hasattr(value, 'tolist') else value
-    if not isinstance(value, list) or not all(isinstance(word, (str, bytes)) for word in value):
-        return None
-    return [pickles.text(word) for word in value]
+    value = value.array if isinstance(value, pickles.Array) else value
+    return np.asarray(value) if isinstance(value, np.generic) else value
