@@ -11,7 +11,7 @@ from lasagne.layers import InputLayer
 
 from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
 from models.errors import ArchiveError
-from models.weights import bounds, files
+from models.weights import files
 
 # name -> its layers, a list of (name, function that builds the layer onto those below, the names
 # of those below). Where none is named, it is the layer before.
@@ -92,7 +92,7 @@ def load(name, weights=None, pool='max', deepest=None):
             the deepest, or has it in another shape.
     """
     path = files.find(_known_network(name), weights)
-    with bounds.guarded(path), files.WeightFile(path, name) as file:
+    with files.WeightFile(path, name) as file:
         classes = file.classes()
         net = build(name, pool, deepest, width=file.width(), array=file.array,
                     classes=classes and len(classes))

@@ -246,7 +246,7 @@ def _fetched(options, wanted, downloads):
         place = downloads / source.hash.partition(':')[2][:8] / source.file
         try:
             url = download.fetch([options.url] if options.url else source.urls(), place,
-                                 source.hash, options.quiet)
+                                 source.hash, options.quiet, source.most_bytes())
         except ArchiveError as problem:
             problems.append(str(problem))
             continue

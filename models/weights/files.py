@@ -26,6 +26,7 @@ EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
+WIDEST = 64  # factor on the numbers of filters
 LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
 
 log = logging.getLogger('archive')
@@ -223,7 +224,13 @@ class WeightFile:
 
     def width(self):
         """Return the factor on the number of filters that the network was built with; 1 if none."""
-        return float(self._read_numbers('width')) if 'width' in self.arrays.files else 1
+        if 'width' not in self.arrays.files:
+            return 1
+        width = self._read_numbers('width').ravel()
+        if width.size != 1 or not 0 < width[0] <= WIDEST:
+            raise ArchiveError(f'{self.path} is broken at width: it must be one number above 0 and '
+                               f'up to {WIDEST}')
+        return float(width[0])
 
     def classes(self):
         """Return the names of the classes in the order of the outputs, or None."""
