@@ -14,7 +14,7 @@ import numpy as np
 
 from models.errors import ArchiveError, one_line
 
-PARTS = 500_000   # opcodes, fields, cells, names of a file; 22,000 classes by name need 44,000
+PARTS = 200_000   # opcodes, fields, cells, names of a file; 22,000 classes by name need 66,000
 NESTING = 32      # of values within values; a checkpoint of PyTorch has 5
 MOST_PACKED = 20  # times that packed numbers may unpack; trained ones shrink to 90 %
 SPARE = 32 << 20  # bytes that any file may take, for small ones are mostly zeros and text
@@ -94,7 +94,9 @@ def guarded(path):
     except MemoryError as problem:
         raise ArchiveError(f'{path} is broken, or needs more memory than there is') from problem
     except BaseException as problem:  # a panic of a library in Rust is no Exception
-        told = one_line(problem, 300) or type(problem).__name__
+        told = one_line(problem, 300)
+        if ' ' not in told:  # a key or a name alone
+            told = f'{type(problem).__name__} {told}'.strip()
         unreadable = isinstance(problem, OSError) and problem.errno and problem.filename
         raise ArchiveError(f'cannot read {path}: {problem.strerror}' if unreadable else
                            f'{path} is broken: {told}') from problem

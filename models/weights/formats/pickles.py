@@ -176,7 +176,7 @@ class _Bounded:
     def read(self, count):
         left = self.size - self.file.tell()
         if count > left:
-            raise Refused(f'{self.path}: {count} bytes where {left} are left')
+            raise Refused(f'{self.path} is broken: it claims {count} bytes where {left} are left')
         return self.file.read(count)
 
     def readinto(self, buffer):

@@ -15,7 +15,8 @@ from models.weights.formats import pickles
 from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents, class_names, mean_of
 
 VALUES = ('param values', 'values')
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 20        # bytes
+PACKED_BLOCK = 1 << 16  # bytes; what is behind the end of a stream is copied for each stream
 
 
 def read(path, budget):
@@ -54,18 +55,18 @@ def read_bz2(path, budget):
 
 def _unpacked(packed, budget):
     """Yield the bytes of a .bz2, of one stream after another as pbzip2 writes them."""
-    unpacker, block = bz2.BZ2Decompressor(), packed.read(BLOCK)
+    unpacker, block = bz2.BZ2Decompressor(), packed.read(PACKED_BLOCK)
     while block or not unpacker.needs_input:
         yield unpacker.decompress(block, BLOCK)
         block = b''
         if unpacker.eof:
             budget.take_parts()
-            block = unpacker.unused_data or packed.read(BLOCK)
+            block = unpacker.unused_data or packed.read(PACKED_BLOCK)
             if not block:
                 return
             unpacker = bz2.BZ2Decompressor()
         elif unpacker.needs_input:
-            block = packed.read(BLOCK)
+            block = packed.read(PACKED_BLOCK)
     raise EOFError('it is cut off')
 
 
