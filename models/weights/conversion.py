@@ -1,5 +1,6 @@
 """From any weight file to the archive's: right axes, right colours, checked, with provenance."""
 
+import functools
 import logging
 from collections import OrderedDict
 from pathlib import Path
@@ -65,6 +66,7 @@ def convert(path, network, target, layout=None, url=None):
     return provenance
 
 
+@functools.lru_cache(maxsize=64)  # to find what a file fits, each is needed a dozen times
 def skeleton(network, width=1, classes=None):
     """Return a network without weights: (net, '<layer>.W' or '.b' -> shape), in order."""
     shapes = OrderedDict()

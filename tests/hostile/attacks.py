@@ -189,7 +189,7 @@ def pths(scale=1):
     many = 2000 * scale
     yield 'many tensors of one storage', pth(tensors(many, 1_000_000), bytes(4_000_000))
     yield 'a storage that claims much', pth(tensors(1, 2 ** 62), bytes(16))
-    yield 'a directory of many files', pth(tensors(1), bytes(16), many=60_000)
+    yield 'a directory of many files', crowded(pth(tensors(1), bytes(16)), 60_000)
     yield 'escapes in names', pth(tensors(1, name=ESCAPE), bytes(16), folder=ESCAPE[:5])
 
 
@@ -204,16 +204,23 @@ def tensors(count, size=4, name='a'):
         b'X' + struct.pack('<i', len(key)) + key + tensor for key in names) + b'u.'
 
 
-def pth(pickled, data=None, folder='archive', many=0):
+def pth(pickled, data=None, folder='archive'):
     """Return a zip as PyTorch writes it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, 'w') as archive:
         archive.writestr(f'{folder}/data.pkl', pickled)
         if data is not None:
             archive.writestr(f'{folder}/data/0', data)
-        for index in range(many):
-            archive.writestr(f'{folder}/{index}', b'')
     return buffer.getvalue()
+
+
+def crowded(content, count):
+    """Return a zip whose table of files has its last one many times."""
+    end, last = content.rindex(b'PK\x05\x06'), content.rindex(b'PK\x01\x02')
+    size, start = struct.unpack('<II', content[end + 12:end + 20])
+    more = content[last:end] * (count - 1)
+    return content[:end] + more + content[end:end + 12] + struct.pack(
+        '<II', size + len(more), start) + content[end + 20:]
 
 
 def legacy(parameters, keys=None):
@@ -268,7 +275,7 @@ def headers(scale):
     yield 'deep types', npy("{'descr': " + "[('a', " * 800 + ', ' + "'shape': (1,), }")
     yield 'no array', b'no array'
     yield 'nothing', b''
-    yield 'zeros', npy(described('<f4', f'({10 ** 7 * scale},)'), bytes(4 * 10 ** 7 * scale))
+    yield 'zeros', npy(described('<f4', f'({4 * 10 ** 6 * scale},)'), bytes(16 * 10 ** 6 * scale))
 
 
 def npzs(scale=1):
@@ -297,11 +304,12 @@ def npzs(scale=1):
         content = bytearray(whole)
         content[end + offset:end + offset + width] = b'\xff' * width
         yield f'end with ff at {offset}', bytes(content)
-    yield 'a directory of many files', npz([(str(index), b'') for index in range(60_000)])
+    yield 'a directory of many files', crowded(whole, 60_000)
+    yield 'a directory of some thousand files', crowded(whole, 5000)
     yield 'one name many times', overlapping(2000 * scale)
     yield 'escapes in names', npz([(f'{ESCAPE}.W', allowance)])
     yield 'millions of classes', saved(**{'conv1_1.W': np.ones(3)},
-                                       classes=np.full(3_000_000 * scale, 'a'))
+                                       classes=np.full(500_000 * scale, 'a'))
     yield 'classes of two dimensions', saved(**{'a.W': np.ones(3)}, classes=np.full((2, 2), 'a'))
     yield 'classes that are no text', npz([('a.W', npy(described('<f4', '(1,)'), bytes(4))), (
         'classes', npy(described('<U1', '(2,)'), b'\xff' * 8))])
@@ -446,7 +454,7 @@ def hdf5s(scale=1):
         'much that is not there': lambda file: keras(file).create_dataset(
             'kernel', (10 ** 5, 10 ** 5 * scale), 'f4', chunks=(1000, 1000)),
         'zeros, packed': lambda file: keras(file).create_dataset(
-            'kernel', data=np.zeros(10 ** 7 * scale, 'f4'), compression='gzip'),
+            'kernel', data=np.zeros(2 * 10 ** 7 * scale, 'f4'), compression='gzip'),
         'many zeros, packed': lambda file: [keras(file, [b'%d' % index for index in range(2)])] + [
             file.create_dataset(f'block1_conv1/{index}', data=np.zeros(10 ** 6, 'f4'),
                                 compression='gzip') for index in range(20 * scale)],
@@ -465,7 +473,7 @@ def hdf5s(scale=1):
         'groups in groups': deep,
         '2^30 groups': doubled_groups,
         'many groups': lambda file: [file.create_group(f'layers/{index}/vars')
-                                     for index in range(3000 * scale)],
+                                     for index in range(1000 * scale)],
         'names that are numbers': lambda file: file.attrs.__setitem__('layer_names', [1, 2]),
         'names of nothing': lambda file: file.attrs.__setitem__('layer_names', [b'', b'/', b'..']),
         'names that are missing': lambda file: file.attrs.__setitem__('layer_names', [b'x']),
