@@ -450,14 +450,14 @@ def hdf5s(scale=1):
         'chunks far larger than the data': lambda file: keras(file).create_dataset(
             'kernel', (4,), 'f4', chunks=(4,), maxshape=(None,)).resize((1,)),
         'large chunks': lambda file: keras(file).create_dataset(
-            'kernel', data=np.zeros(4), chunks=(2 ** 26,), maxshape=(None,), compression='gzip'),
+            'kernel', data=np.zeros(4), chunks=(2 ** 24,), maxshape=(None,), compression='gzip'),
         'much that is not there': lambda file: keras(file).create_dataset(
             'kernel', (10 ** 5, 10 ** 5 * scale), 'f4', chunks=(1000, 1000)),
         'zeros, packed': lambda file: keras(file).create_dataset(
-            'kernel', data=np.zeros(2 * 10 ** 7 * scale, 'f4'), compression='gzip'),
-        'many zeros, packed': lambda file: [keras(file, [b'%d' % index for index in range(2)])] + [
-            file.create_dataset(f'block1_conv1/{index}', data=np.zeros(10 ** 6, 'f4'),
-                                compression='gzip') for index in range(20 * scale)],
+            'kernel', data=np.zeros(4 * 10 ** 6 * scale, 'f4'), compression='gzip'),
+        'many zeros, packed': lambda file: [
+            file.create_dataset(f'layers/{index}/vars/0', data=np.zeros(60_000, 'f4'),
+                                compression='gzip') for index in range(300 * scale)],
         'numbers of another file': lambda file: keras(file).create_dataset(
             'kernel', (4,), 'f4', external=[('/etc/passwd', 0, 16)]),
         'a link to another file': lambda file: keras(file).__setitem__(

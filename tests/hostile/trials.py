@@ -33,16 +33,17 @@ class Trial:
 
     def is_within_the_guarantee(self):
         """Tell whether it was read or refused, and nothing else happened."""
-        return self.outcome in ('read', 'refused') and not self.others
+        return (self.outcome in ('read', 'refused') and self.seconds < SECONDS
+                and not self.others)
 
 
-def run(files, command='convert', python=sys.executable):
+def run(files, command='convert', seconds=SECONDS):
     """Try files, many in a process.
 
     Args:
         files: (name, content) of each.
-        command: 'convert' or 'load'.
-        python: what runs them.
+        command: 'convert', 'load', or 'unpickle', which breaks the guarantee.
+        seconds: of computing that each may take.
 
     Returns:
         A list of Trial.
@@ -57,7 +58,7 @@ def run(files, command='convert', python=sys.executable):
         os.mkfifo(folder / 'fifo')
         trials, left = [], list(names)
         while left:
-            found = _run_some(left, command, python, folder)
+            found = _run_some(left, command, seconds, folder)
             trials += [Trial(names[path], *told) for path, told in zip(left, found)]
             left = left[len(found):]
         expected = {Path(path).name for path in names} | {'fifo'}
@@ -67,12 +68,12 @@ def run(files, command='convert', python=sys.executable):
         return trials
 
 
-def _run_some(paths, command, python, folder):
+def _run_some(paths, command, seconds, folder):
     """Return what became of the files as far as the process lived."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONHASHSEED': '0'}
     process = subprocess.run(
-        [python, str(TRIAL), str(MEGABYTES), str(SECONDS)], cwd=folder, env=environment, text=True,
-        input=''.join(f'{command} {path}\n' for path in paths), capture_output=True)
+        [sys.executable, str(TRIAL), str(MEGABYTES), str(seconds)], cwd=folder, env=environment,
+        text=True, capture_output=True, input=''.join(f'{command} {path}\n' for path in paths))
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     if not lines:
         raise RuntimeError(process.stderr)

@@ -91,10 +91,10 @@ class File:
 
     def array(self, dataset):
         """Return the array of a dataset of this file."""
-        if dataset.dtype is None:
-            raise ArchiveError(f'{self.path}: {dataset.name} holds no numbers')
         if dataset.refused:
             raise Refused(f'{self.path} was refused: {dataset.name} {dataset.refused}')
+        if dataset.dtype is None:
+            raise ArchiveError(f'{self.path}: {dataset.name} holds no numbers')
         self.budget.take_bytes(product(dataset.shape) * dataset.dtype.itemsize, dataset.name)
         self.process.stdin.write(json.dumps(dataset.name).encode() + b'\n')
         self.process.stdin.flush()

@@ -30,18 +30,19 @@ class Walk:
     """Describes groups and data sets, and counts them."""
 
     def __init__(self, parts):
-        self.parts_left = parts
+        self.parts_left, self.seen = parts, set()
 
     def take_part(self):
         self.parts_left -= 1
         if self.parts_left < 0:
             raise ValueError('it has too many parts')
 
-    def group(self, group, above=()):
+    def group(self, group, depth=1):
         """Return a group as JSON can have it; what links elsewhere is left out."""
-        if group.id in above:
-            raise ValueError('a group that is part of itself')
-        if len(above) > NESTING:
+        if group.id in self.seen:
+            raise ValueError('a group that is in several places, or part of itself')
+        self.seen.add(group.id)
+        if depth > NESTING:
             raise ValueError(f'groups nested more than {NESTING} deep')
         members = {}
         for name in group:
@@ -53,7 +54,7 @@ class Walk:
                 continue
             member = group[name]
             if isinstance(member, h5py.Group):
-                members[name] = self.group(member, (*above, group.id))
+                members[name] = self.group(member, depth + 1)
             elif isinstance(member, h5py.Dataset):
                 members[name] = described(member)
         return {'attributes': self.attributes(group), 'members': members}

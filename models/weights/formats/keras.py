@@ -52,6 +52,8 @@ def _legacy(root):
 def _member(group, name):
     """Return what has a name within a group; the name may have those of groups in it."""
     for part in name.strip('/').split('/'):
+        if part not in group:
+            raise ValueError(f'it names {name}, which is not there')
         group = group[part]
     return group
 

@@ -1,0 +1,88 @@
+"""Whole weight files with some bytes changed, by a seed."""
+
+import bz2
+import struct
+from pathlib import Path
+
+import attacks
+
+FILES = Path(__file__).parents[1] / 'golden' / 'weight_files'
+SUFFIXES = {'pickle': '.pkl', 'pth': '.pth', 'npz': '.npz', 'mat': '.mat', 'hdf5': '.h5',
+            'caffemodel': '.caffemodel', 'safetensors': '.safetensors'}
+NUMBERS = [0, 1, 2, 127, 128, 255, 256, 0x7fff, 0xffff, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1,
+           2 ** 40, 2 ** 62, 2 ** 63, 2 ** 64 - 1]
+LARGEST_ATTACK = 20_000  # bytes; larger ones are themselves the attack
+
+
+def corpus(kind):
+    """Return (name, content) of whole files of a kind, and of small hostile ones."""
+    suffix = SUFFIXES.get(kind, '.pkl')
+    whole = [(path.name, path.read_bytes()) for path in sorted(FILES.iterdir())
+             if path.name.startswith('tiny') and path.suffix == suffix]
+    if kind == 'bz2':
+        whole = [(name, bz2.compress(content)) for name, content in whole]
+    return whole * 20 + [(name, content) for name, content in attacks.KINDS[kind]()
+                         if len(content) < LARGEST_ATTACK]
+
+
+def mutated(content, random):
+    """Return content with one to eight changes.
+
+    Args:
+        content: bytes.
+        random: a numpy RandomState.
+    """
+    content = bytearray(content)
+    for _ in range(random.randint(1, 9)):
+        if content:
+            CHANGES[random.randint(len(CHANGES))](content, random)
+    return bytes(content)
+
+
+def _place(content, random):
+    """Return a position: anywhere, or near an end, where tables stand."""
+    near = min(len(content), 4096)
+    return [random.randint(len(content)), random.randint(near),
+            len(content) - 1 - random.randint(near)][random.randint(3)]
+
+
+def _flip(content, random):
+    content[_place(content, random)] ^= 1 << random.randint(8)
+
+
+def _overwrite(content, random):
+    place = _place(content, random)
+    content[place:place + 8] = random.bytes(min(8, len(content) - place))
+
+
+def _number(content, random):
+    place = _place(content, random)
+    width = [1, 2, 4, 8][random.randint(4)]
+    number = NUMBERS[random.randint(len(NUMBERS))]
+    order = '<>'[random.randint(2)]
+    data = struct.pack(order + 'Q', number)
+    content[place:place + width] = data[:width] if order == '<' else data[-width:]
+
+
+def _remove(content, random):
+    place = _place(content, random)
+    del content[place:place + random.randint(1, 64)]
+
+
+def _repeat(content, random):
+    place = _place(content, random)
+    part = content[place:place + random.randint(1, 256)]
+    content[place:place] = part * random.randint(1, 20)
+
+
+def _move(content, random):
+    place, other = _place(content, random), _place(content, random)
+    part = content[place:place + random.randint(1, 256)]
+    content[other:other + len(part)] = part
+
+
+def _cut(content, random):
+    del content[_place(content, random):]
+
+
+CHANGES = [_flip, _flip, _overwrite, _number, _number, _remove, _repeat, _move, _cut]
