@@ -5,6 +5,7 @@ with `scale`, so that what is quick by luck at one size shows at another.
 """
 
 import bz2
+import functools
 import io
 import json
 import os
@@ -588,3 +589,9 @@ def safetensors(scale=1):
 
 KINDS = {'pickle': pickles, 'bz2': packed_pickles, 'pth': pths, 'npz': npzs, 'mat': mats,
          'hdf5': hdf5s, 'caffemodel': caffemodels, 'safetensors': safetensors}
+
+
+@functools.cache
+def small(kind):
+    """Return (name, content) of the hostile files of a kind at their smallest, made once."""
+    return list(KINDS[kind]())

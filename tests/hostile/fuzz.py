@@ -20,25 +20,21 @@ import trials
 BATCH = 200
 
 
-def fuzz(kind, seconds, seed, keep, batch=BATCH):
+def fuzz(kind, seconds, seed, keep=None):
     """Try changed files; return (how many by outcome, those that broke the guarantee)."""
-    corpus = mutations.corpus('npz' if kind == 'load' else kind)
     random, counts, broken = np.random.RandomState(seed), Counter(), []
     start = time.monotonic()
-    while time.monotonic() - start < seconds or not counts:
-        files = {}
-        for index in range(batch):
-            name, content = corpus[random.randint(len(corpus))]
-            files[f'{sum(counts.values()) + index} {name}'] = mutations.mutated(content, random)
-        for trial in trials.run(list(files.items()), 'load' if kind == 'load' else 'convert'):
+    while time.monotonic() - start < seconds:
+        files = mutations.changed('npz' if kind == 'load' else kind, BATCH, random)
+        for trial in trials.run(files, 'load' if kind == 'load' else 'convert'):
             counts[trial.outcome] += 1
             if not trial.is_within_the_guarantee():
                 broken.append(trial)
                 print(trial, flush=True)
-                if keep and trial.name in files:
+                if keep:
                     keep.mkdir(parents=True, exist_ok=True)
-                    path = keep / f'{kind}-{seed}-{trial.name.partition(" ")[0]}'
-                    path.write_bytes(files[trial.name])
+                    path = keep / f'{kind}-{seed}-{len(broken)}'
+                    path.write_bytes(dict(files).get(trial.name, b''))
     return counts, broken
 
 

@@ -1,6 +1,7 @@
 """Whole weight files with some bytes changed, by a seed."""
 
 import bz2
+import functools
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ NUMBERS = [0, 1, 2, 127, 128, 255, 256, 0x7fff, 0xffff, 2 ** 24, 2 ** 31 - 1, 2 
 LARGEST_ATTACK = 20_000  # bytes; larger ones are themselves the attack
 
 
+@functools.cache
 def corpus(kind):
     """Return (name, content) of whole files of a kind, and of small hostile ones."""
     suffix = SUFFIXES.get(kind, '.pkl')
@@ -21,8 +23,16 @@ def corpus(kind):
              if path.name.startswith('tiny') and path.suffix == suffix]
     if kind == 'bz2':
         whole = [(name, bz2.compress(content)) for name, content in whole]
-    return whole * 20 + [(name, content) for name, content in attacks.KINDS[kind]()
+    return whole * 20 + [(name, content) for name, content in attacks.small(kind)
                          if len(content) < LARGEST_ATTACK]
+
+
+def changed(kind, count, random):
+    """Return (name, content) of so many changed files of a kind."""
+    files = corpus(kind)
+    chosen = [files[random.randint(len(files))] for _ in range(count)]
+    return [(f'{kind} {index}: {name}', mutated(content, random))
+            for index, (name, content) in enumerate(chosen)]
 
 
 def mutated(content, random):
