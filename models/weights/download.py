@@ -34,8 +34,8 @@ LARGEST = 2 * 10 ** 9  # bytes, where nothing tells how large a file is
 PASSING = (408, 429, 500, 502, 503, 504)  # states of a server that may be over in a moment
 REASONS = {401: 'the server wants a password', 403: 'the server forbids it',
            404: 'the server does not have it', 410: 'the server does not have it any more'}
-LENGTH = re.compile('[0-9]{1,18}')
-RANGE = re.compile('bytes (?:([0-9]{1,18})-[0-9]{1,18}|[*])/([0-9]{1,18}|[*])')
+LENGTH = re.compile('[0-9]{1,19}')
+RANGE = re.compile('bytes (?:([0-9]{1,19})-[0-9]{1,19}|[*])/([0-9]{1,19}|[*])')
 
 
 class _Failure(Exception):
@@ -181,7 +181,9 @@ def _from_any(urls, part, target, wanted, quiet, largest):
             continue
         os.replace(part, target)
         return url
-    kept = f'; {part} is kept, the next try goes on with it' if part.exists() else ''
+    kept = f'; {part} is kept, the next try goes on with it' if _size(part) else ''
+    if not kept:
+        _remove(part)
     raise ArchiveError(f'{target.name} ({wanted.replace(":", " ", 1)}) could not be fetched: '
                        f'{"; ".join(reasons)}{kept}')
 
@@ -223,12 +225,13 @@ class _Address:
                 attempt = 1 if self.reached > before else attempt + 1
                 if not problem.may_pass or attempt >= ATTEMPTS:
                     raise
-                time.sleep(min(PAUSE * 2 ** (attempt - 1), max(self.patience.left, 0)))
-                self._require_patience(problem)
+                self._pause(attempt, problem)
 
-    def _require_patience(self, problem):
-        """Count the pause; when there is no time left, the reason of the last attempt is told."""
+    def _pause(self, attempt, problem):
+        """Wait before the next attempt; where no time is left, raise what the last one met."""
         try:
+            self.patience.spend()
+            time.sleep(min(PAUSE * 2 ** (attempt - 1), self.patience.left))
             self.patience.spend()
         except _Failure:
             raise problem from None
