@@ -17,7 +17,7 @@ import mutations
 import numpy as np
 import trials
 
-BATCH = 200
+BATCH = 500  # files a process; it takes seconds to start
 
 
 def fuzz(kind, seconds, seed, keep=None):

@@ -2,7 +2,10 @@
 
 import bz2
 import functools
+import io
 import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import attacks
@@ -31,7 +34,8 @@ def changed(kind, count, random):
     """Return (name, content) of so many changed files of a kind."""
     files = corpus(kind)
     chosen = [files[random.randint(len(files))] for _ in range(count)]
-    return [(f'{kind} {index}: {name}', mutated(content, random))
+    return [(f'{kind} {index}: {name}',
+             (_inside if random.randint(2) else mutated)(content, random))
             for index, (name, content) in enumerate(chosen)]
 
 
@@ -47,6 +51,25 @@ def mutated(content, random):
         if content:
             CHANGES[random.randint(len(CHANGES))](content, random)
     return bytes(content)
+
+
+def _inside(content, random):
+    """Return content with changes within what is packed, whose checksums are right again."""
+    try:
+        if content.startswith(b'BZh'):
+            return bz2.compress(mutated(bz2.decompress(content), random))
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, \
+                zipfile.ZipFile(buffer, 'w') as changed_archive:
+            names = archive.namelist()
+            chosen = names[random.randint(min(len(names), 3))]
+            for name in names[:100]:
+                data = archive.read(name)
+                changed_archive.writestr(name, mutated(data, random) if name == chosen else data)
+        return buffer.getvalue()
+    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, MemoryError,
+            zipfile.BadZipFile, zlib.error):
+        return mutated(content, random)  # nothing is packed, or it is broken already
 
 
 def _place(content, random):
