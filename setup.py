@@ -10,7 +10,7 @@ setup(
     license='MIT',
     python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
-    package_data={'models': ['embedded/*', 'weights/*.txt', 'weights/*.npz', 'runtime/c/*.c'],
+    package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
                   'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js']},
     install_requires=[
         'theano-pymc==1.1.2',

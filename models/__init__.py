@@ -2,14 +2,21 @@
 
     net, classes, mean_pixel = models.load('vgg19_quarter')
     net['conv4_2'], models.scores(net)
+
+`python -m models` lists the networks, their layers and their classes.
 """
 
-from models import errors, runtime
+from models import process
+
+process.guard_imports()  # Theano's takes seconds, in which somebody may press Ctrl-C
+
+from models import errors, runtime  # noqa: E402
 
 errors.keep_log_printable()
 runtime.prepare()
 
 from models.networks import (  # noqa: E402 - Theano is ready now
-    NETWORKS, build, deepest_of, known_name, load, scores)
+    NETWORKS, build, deepest_of, facts_of, known_layer, known_name, listing, load, scores)
 
-__all__ = ['NETWORKS', 'build', 'deepest_of', 'known_name', 'load', 'scores']
+__all__ = ['NETWORKS', 'build', 'deepest_of', 'facts_of', 'known_layer', 'known_name', 'listing',
+           'load', 'scores']

@@ -15,6 +15,7 @@ recipes/train_all_cnn.py: the archive's networks are for looking into.
 
 from functools import partial
 
+from models.facts import Facts
 from models.vgg import convolution, mean_over_positions, pooling, probabilities, scaled
 
 FILTERS = (96, 192)
@@ -62,3 +63,19 @@ def _network(block, width, classes):
                ('conv3_3', partial(convolution, filters=classes, size=1, nonlinearity=None)),
                ('mean', mean_over_positions),
                ('prob', probabilities)])
+
+
+# Units of the style layers see 3, 5, 11, 15 and 27 of 32 pixels. As in the VGGs the content has
+# twice the resolution of the deepest style layer. All four siblings have these layers.
+ALL_CNN_C = Facts(
+    all_cnn_c, 'All-CNN-C, Springenberg et al. 2015', 32,
+    style=('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1'), content='conv2_2',
+    deeper=('conv1_1', 'conv1_2', 'conv2_2', 'conv3_1'), deconvnet='conv2_2', dream='conv3_1')
+FACTS = {
+    'all_cnn_c': ALL_CNN_C,
+    'base_cnn_c': ALL_CNN_C._replace(layers=base_cnn_c, about='the same with pooling'),
+    'strided_cnn_c': ALL_CNN_C._replace(layers=strided_cnn_c, about=(
+        'the same without what All-CNN-C has in the place of pooling')),
+    'conv_pool_cnn_c': ALL_CNN_C._replace(layers=conv_pool_cnn_c, about=(
+        'the same as deep as All-CNN-C, with pooling')),
+}

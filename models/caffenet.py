@@ -17,9 +17,9 @@ whose root mean square is above 0.1 are set back to it belongs to training.
 
 from functools import partial
 
+from models.facts import Facts
 from models.vgg import classifier, convolution, pooling, response_normalisation, scaled
 
-INPUT_SIZES = {'alexnet': 227, 'caffenet': 227}  # rows and columns; the others' are 224
 GROUPS = 2
 
 
@@ -70,3 +70,18 @@ def _finer(count):
 def _even(count, width):
     """Return a number of filters times the width that groups can share."""
     return GROUPS * scaled(count / GROUPS, width)
+
+
+# All five convolutions are the style, since there are no more. Units of conv3, the content, see 99
+# pixels, in zeiler_fergus 75 (conv4_2 of VGG-19: 84); it is also layer 3 of Zeiler & Fergus' figure
+# 2. Those of conv4, to dream of, see 131, in zeiler_fergus 107 (conv4_4 of VGG-19: 116).
+ALEXNET = Facts(
+    alexnet, 'AlexNet by Berkeley, Krizhevsky et al. 2012', 227,
+    style=('conv1', 'conv2', 'conv3', 'conv4', 'conv5'), content='conv3',
+    deeper=('conv1', 'conv2', 'conv3', 'conv4'), deconvnet='conv3', dream='conv4')
+FACTS = {
+    'alexnet': ALEXNET,
+    'caffenet': ALEXNET._replace(layers=caffenet, about="Caffe's AlexNet, which pools first"),
+    'zeiler_fergus': ALEXNET._replace(layers=zeiler_fergus, size=224, about=(
+        'AlexNet with a finer first layer, Zeiler & Fergus 2014')),
+}

@@ -1,24 +1,24 @@
 """The kinds of problem that a user can mend, told in one line."""
 
+import errno
 import logging
+import os
 import re
+import unicodedata
 
-LONGEST = 4000  # characters of a message; the longest of ours names 9 addresses in 1500
-KEPT_END = 800  # of these at the end, where the advice is
-# What moves a terminal's cursor, changes the order of letters, or cannot be encoded.
-CONTROLS = re.compile('[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069'
-                      '\ufeff\ud800-\udfff]')
+LONGEST = 2000  # characters of a message; the longest of ours names 9 addresses in 1500
+BREAKS = '\n\r\t'
 
 
 class ArchiveError(Exception):
     """Input that cannot be used; the message says in one line what is wrong and what to do.
 
-    Parts of a message may come out of files and from servers: it is made printable here. The
-    recipes print it without a traceback and exit with status 2.
+    The recipes print it without a traceback and exit with status 2. Parts of it come out of files
+    and from servers, so it is made one line of bounded length that no terminal takes for commands.
     """
 
-    def __init__(self, *messages):
-        super().__init__(*(one_line(message) for message in messages))
+    def __init__(self, message):
+        super().__init__(one_line(message))
 
 
 class Incomplete(ArchiveError):
@@ -29,19 +29,33 @@ class CannotRun(ArchiveError, ImportError):
     """This machine's Theano, Lasagne or compiler cannot run the archive; raised on import."""
 
 
-def one_line(text, longest=LONGEST):
-    """Return text of any origin so that it may be printed: one line, not too long, no controls.
+class Notice(UserWarning):
+    """Something in the input that was left out or changed, told in one line; the work goes on."""
 
-    Args:
-        text: what `str` makes text of; what is too long loses its middle.
-        longest: characters at most.
+
+def one_line(text, longest=LONGEST):
+    """A text as it can be shown anywhere: one line, printable, of bounded length.
+
+    Line breaks become a space, and control characters, marks that reverse the direction of text and
+    lone surrogates (bytes of file names that are no UTF-8) their escapes, such as \\x1b. What is
+    too long loses its middle: it begins with what is wrong and ends with what to do.
     """
-    text = str(text)
-    if len(text) > longest:
-        end = min(KEPT_END, longest // 2)
-        text = f'{text[:longest - end - 5]} ... {text[-end:]}'
-    text = ' '.join(re.split('[\n\r\t]+', text)).strip() if CONTROLS.search(text) else text
-    return CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
+    text = str(text).strip(BREAKS)
+    if len(text) > 2 * longest:  # what is cut away is not looked at
+        text = f'{text[:longest]}{text[-longest:]}'
+    if not text.isprintable():
+        text = ''.join(char if char.isprintable() else _escaped(char)
+                       for char in re.sub(f'[{BREAKS}]+', ' ', text))
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f'{text[:half]} ... {text[half + 5 - longest:]}'
+
+
+def _escaped(char):
+    if char.isspace() or unicodedata.category(char) == 'Zs':
+        return ' '
+    return char.encode('unicode_escape').decode('ascii')
 
 
 class _OneLine(logging.Filter):
@@ -57,3 +71,20 @@ def keep_log_printable():
     log = logging.getLogger('archive')
     if not any(isinstance(known, _OneLine) for known in log.filters):
         log.addFilter(_OneLine())
+
+
+def is_full_disk(problem):
+    """Tell whether an exception is about a full disk, also where a compiler has met it."""
+    return (getattr(problem, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)
+            or os.strerror(errno.ENOSPC) in str(problem))
+
+
+def reason_of(problem):
+    """In words why the system refused something.
+
+    Args:
+        problem: an OSError.
+    """
+    if is_full_disk(problem):
+        return 'the disk is full; make room'
+    return problem.strerror or str(problem)

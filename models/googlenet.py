@@ -9,6 +9,7 @@ which is the same at the paper's 224 pixels and lets a picture have any size.
 
 from functools import partial
 
+from models.facts import Facts
 from models.squeezenet import concatenation
 from models.vgg import (convolution, dense, mean_over_positions, pooling, probabilities,
                         response_normalisation, scaled)
@@ -57,3 +58,14 @@ def inception(name, below, pool, ones, before_threes, threes, before_fives, five
             (f'{name}/pool', partial(pooling, size=3, stride=1, pad=1, mode=pool), below),
             (f'{name}/pool_proj', partial(convolution, filters=behind_pool, size=1)),
             (f'{name}/output', concatenation, *ends)]
+
+
+# Units of the style layers see 7, 19, 59, 91 and 171 pixels (VGG-19's 3 to 156), those of the
+# content 91 (VGG-19's 84), of the deconvnet's 59 (48). inception_4c/output is dream.ipynb's.
+FACTS = {'googlenet': Facts(
+    googlenet, 'GoogLeNet by Berkeley, Szegedy et al. 2015', 224,
+    style=('conv1/7x7_s2', 'conv2/3x3', 'inception_3a/output', 'inception_3b/output',
+           'inception_4a/output'),
+    content='inception_3b/output',
+    deeper=('conv1/7x7_s2', 'conv2/3x3', 'inception_3a/output', 'inception_3b/output'),
+    deconvnet='inception_3a/output', dream='inception_4c/output')}

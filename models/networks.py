@@ -1,6 +1,7 @@
 """Networks by name: an ordered dict of Lasagne layers under the papers' names."""
 
 import difflib
+import shlex
 from collections import OrderedDict
 from functools import partial
 
@@ -13,26 +14,13 @@ from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
 from models.errors import ArchiveError
 from models.weights import files
 
+FAMILIES = (vgg, googlenet, caffenet, vgg_cnn_s, squeezenet, all_cnn)
+FACTS = {name: facts for family in FAMILIES for name, facts in family.FACTS.items()}
+
 # name -> its layers, a list of (name, function that builds the layer onto those below, the names
 # of those below). Where none is named, it is the layer before.
-NETWORKS = {
-    'vgg19_quarter': vgg.vgg19_quarter,
-    'vgg16': vgg.vgg16,
-    'vgg19': vgg.vgg19,
-    'vgg16_torchvision': vgg.vgg16,  # trained anew by others, with other preprocessing: others
-    'vgg19_torchvision': vgg.vgg19,
-    'vgg19_normalized': vgg.vgg19_convolutions,
-    'googlenet': googlenet.googlenet,
-    'alexnet': caffenet.alexnet,
-    'caffenet': caffenet.caffenet,
-    'zeiler_fergus': caffenet.zeiler_fergus,
-    'vgg_cnn_s': vgg_cnn_s.vgg_cnn_s,
-    'squeezenet': squeezenet.squeezenet,
-    'all_cnn_c': all_cnn.all_cnn_c,
-    'base_cnn_c': all_cnn.base_cnn_c,
-    'strided_cnn_c': all_cnn.strided_cnn_c,
-    'conv_pool_cnn_c': all_cnn.conv_pool_cnn_c,
-}
+NETWORKS = {name: facts.layers for name, facts in FACTS.items()}
+LISTED = 20  # names at most in an error; of more, the nearest only
 
 
 def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=None, size=None):
@@ -58,13 +46,11 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=N
         ArchiveError: unknown network, layer or pooling.
     """
     count = {} if classes is None else {'classes': classes}
-    layers = NETWORKS[_known_network(name)](pool=pool, width=width, **count)
+    layers = NETWORKS[known_network(name)](pool=pool, width=width, **count)
     if deepest is not None:
-        names = [layer for layer, *_ in layers]
-        layers = layers[:names.index(known_name(deepest, names, 'layer')) + 1]
+        layers = layers[:layer_names(name).index(known_layer(name, deepest)) + 1]
     fixed = any(layer == 'fc6' for layer, *_ in layers)
-    own = caffenet.INPUT_SIZES.get(name, vgg.DENSE_INPUT_SIZE)
-    size = (size or own) if fixed else None
+    size = (size or FACTS[name].size) if fixed else None
     array = array or partial(_draw, np.random.RandomState(seed))
 
     net = OrderedDict(input=InputLayer((None, 3, size, size), name='input'))
@@ -91,12 +77,12 @@ def load(name, weights=None, pool='max', deepest=None):
         ArchiveError: unknown network or layer, no file, or a file that lacks a layer at or above
             the deepest, or has it in another shape.
     """
-    path = files.find(_known_network(name), weights)
+    path = files.find(known_network(name), weights)
     with files.WeightFile(path, name) as file:
         classes = file.classes()
         net = build(name, pool, deepest, width=file.width(), array=file.array,
                     classes=classes and len(classes))
-        file.name_extra_keys(_layer_names(name))
+        file.name_extra_keys(layer_names(name))
         if classes is None and next(reversed(net.values())).output_shape[1:] == (1000,):
             classes = [words for _, words in files.imagenet_classes()]
         return net, classes, file.mean_pixel()
@@ -121,29 +107,75 @@ def deepest_of(name, layers):
     Raises:
         ArchiveError: unknown network or layer.
     """
-    names = _layer_names(name)
-    return max(layers, key=lambda layer: names.index(known_name(layer, names, 'layer')))
+    names = layer_names(name)
+    return max(layers, key=lambda layer: names.index(known_layer(name, layer)))
 
 
-def known_name(name, names, kind):
-    """Return the name if it is among the names, else stop and suggest the nearest.
+def layer_names(name):
+    """Return the names of a network's layers, in order.
+
+    Raises:
+        ArchiveError: unknown network.
+    """
+    return [layer for layer, *_ in NETWORKS[known_network(name)]()]
+
+
+def facts_of(name):
+    """Return the `Facts` of a network.
+
+    Raises:
+        ArchiveError: unknown network.
+    """
+    return FACTS[known_network(name)]
+
+
+def known_network(name):
+    """Return the name if it is a network's, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
     """
+    return known_name(name, list(NETWORKS), 'network', 'python -m models')
+
+
+def known_layer(name, layer):
+    """Return the layer if the network of this name has it, else stop and suggest the nearest.
+
+    Raises:
+        ArchiveError: says what there is.
+    """
+    return known_name(layer, layer_names(name), 'layer', listing('layers', name))
+
+
+def known_name(name, names, kind, command=None):
+    """Return the name if it is among the names, else stop and suggest the nearest.
+
+    Args:
+        name: asked for.
+        names: that there are.
+        kind: of thing, for the message.
+        command: that lists all of them, or None.
+
+    Raises:
+        ArchiveError: says what there is, and the command.
+    """
     if name in names:
         return name
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f'did you mean {" or ".join(near)}?' if near else f'there are {", ".join(names)}'
-    raise ArchiveError(f'there is no {kind} {name!r}; {hint}')
+    hints = [f'did you mean {" or ".join(near)}?'] if near else []
+    if not near and (command is None or len(names) <= LISTED):
+        hints.append(f'there are {", ".join(names)}')
+    if command is not None:
+        hints.append(f'{command} lists all')
+    raise ArchiveError(f'there is no {kind} {name!r}; {"; ".join(hints)}')
 
 
-def _known_network(name):
-    return known_name(name, list(NETWORKS), 'network')
-
-
-def _layer_names(name):
-    return [layer for layer, *_ in NETWORKS[_known_network(name)]()]
+def listing(what, name, search=None, weights=None):
+    """Write the command that lists the 'layers' or the 'classes' of a network."""
+    words = ['python', '-m', 'models', what, name]
+    words += [] if search is None else [search]
+    words += [] if weights is None else ['--weights', str(weights)]
+    return ' '.join(map(shlex.quote, words))
 
 
 def _draw(random, key, shape):

@@ -9,6 +9,7 @@ from functools import partial
 
 from lasagne.layers import ConcatLayer
 
+from models.facts import Facts
 from models.vgg import convolution, mean_over_positions, pooling, probabilities, scaled
 
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128),     # filters of squeeze, of each
@@ -42,3 +43,12 @@ def fire(name, squeeze, expand):
 def concatenation(*incomings, array, name):
     """Build the channels of several layers, one after another."""
     return ConcatLayer(incomings, name=name)
+
+
+# Units of the style layers see 3, 15, 23, 47 and 111 pixels (VGG-19's 3 to 156), of the content 63
+# (84; the next layer has a stride of 16), of the deconvnet's 47 (48), to dream of 111 (116).
+FACTS = {'squeezenet': Facts(
+    squeezenet, 'SqueezeNet 1.1, Iandola et al. 2016', 224,
+    style=('conv1', 'fire2/concat', 'fire3/concat', 'fire4/concat', 'fire6/concat'),
+    content='fire5/concat', deeper=('conv1', 'fire2/concat', 'fire3/concat', 'fire5/concat'),
+    deconvnet='fire4/concat', dream='fire6/concat')}

@@ -7,6 +7,7 @@ keeps partial windows. Its normalisation has alpha 5e-4 and k 2.
 
 from functools import partial
 
+from models.facts import Facts
 from models.vgg import classifier, convolution, pooling, response_normalisation, scaled
 
 
@@ -22,3 +23,11 @@ def vgg_cnn_s(pool='max', width=1, classes=1000):
             ('pool2', halves),
             ('conv3', many), ('conv4', many), ('conv5', many),
             ('pool5', thirds)] + classifier(scaled(4096, width), classes)
+
+
+# All five convolutions are the style, since there are no more. Units of conv4 see 89 pixels
+# (conv4_2 of VGG-19: 84), of conv5 113 (conv4_4: 116), of conv3 65 (conv3_4: 48).
+FACTS = {'vgg_cnn_s': Facts(
+    vgg_cnn_s, 'CNN-S by Oxford, Chatfield et al. 2014', 224,
+    style=('conv1', 'conv2', 'conv3', 'conv4', 'conv5'), content='conv4',
+    deeper=('conv1', 'conv2', 'conv3', 'conv4'), deconvnet='conv3', dream='conv5')}

@@ -23,11 +23,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (classes as class_names, command_line, figures, images, photos, runs)
+from models.errors import ArchiveError, one_line
+from recipes.common import (classes as class_names, command_line, extents, figures, images,
+                            names as safe_names, photos, runs)
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
+DEFAULT_COUNT = 5  # classes of a network that has none of these: its first ones
 
 # Table 1 of Yosinski et al., as deep-visualization-toolbox has it in
 # doc/running-optimize-image.md. Percentiles zero that share of the pixels.
@@ -67,7 +69,11 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
-    wanted, names = wanted_classes(options, net, classes)
+    scores = class_names.scores_of(net, options.model, 'take a network that does')
+    extents.require_positions(net, [scores.name], (1, 3, options.size, options.size), 'pictures')
+    count = scores.output_shape[1]
+    options.wanted = options.wanted or default_classes(classes, count)
+    wanted, names = wanted_classes(options, classes, count)
     x = start = starting_images(options, wanted)
     run = runs.Run('class_model', options.out, options.force)
     parameters = describe(options)
@@ -87,7 +93,7 @@ def main(arguments=None):
             save(run, names, pictures, frames or [pictures], history, parameters)
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):
-            print(f'{name}: score {score:.1f}, probability {probability:.4f}')
+            print(f'{one_line(name)}: score {score:.1f}, probability {probability:.4f}')
         print(run.folder / 'figure.png')
 
 
@@ -95,8 +101,9 @@ def parse(arguments):
     """Return the options; what is not given comes from the paper or a row of DEEPVIS."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
-    add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER', default=CLASSES,
-        help=f'classes to draw, all at once (default: {", ".join(CLASSES)})')
+    add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER',
+        help='classes to draw, all at once (default: those that the network has of '
+             f'{", ".join(CLASSES)}, or else its first {DEFAULT_COUNT})')
     parser.add_size_option(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
@@ -143,15 +150,24 @@ def describe(options):
             'init': options.init if options.init in ('zero', 'noise') else 'file'}
 
 
-def wanted_classes(options, net, classes):
+def wanted_classes(options, classes, count):
     """Return (indices as int32, names that differ), each class once."""
-    count = models.scores(net).output_shape[1]
-    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count)
+    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count, options.model,
+                                                       options.weights)
                                 for text in options.wanted))
     names = [class_names.class_name(classes, index) for index in wanted]
     names = [name if names.count(name) == 1 else f'{name} {index}'
              for name, index in zip(names, wanted)]
     return np.array(wanted, 'int32'), names
+
+
+def default_classes(classes, count):
+    """Return the classes to draw where none are named: of CLASSES those that the network has, or
+    the numbers of its first ones.
+    """
+    names = class_names.named(classes or [])
+    return ([name for name in CLASSES if len(names.get(name, [])) == 1]
+            or [str(number) for number in range(min(count, DEFAULT_COUNT))])
 
 
 def starting_images(options, wanted):
@@ -237,8 +253,10 @@ def without_smallest(x, size, percentile):
 
 def save(run, names, pictures, frames, history, parameters):
     """Save a picture of each class, the figure, the GIF and the scores at each step."""
+    files = safe_names.unique({name: name.replace(' ', '_') for name in names},
+                              ('figure',), 'class')
     for name, picture in zip(names, pictures):
-        run.save_picture(f'{name.replace(" ", "_").replace("/", "-")}.png', picture, parameters)
+        run.save_picture(f'{files[name]}.png', picture, parameters)
     with run.writing('figure.png') as path:
         figures.save_grid(path, pictures, names, columns=min(5, len(names)))
     columns = min(5, len(names))

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 import modifiedbackprop
 from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, photos, projections,
-                            receptive_fields, runs)
+from recipes.common import (command_line, extents, figures, images, maps, names, photos,
+                            projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
@@ -156,11 +156,11 @@ def main(arguments=None):
     options = parse(arguments)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
     layer = net[options.layer]
-    if len(layer.output_shape) != 4:
-        raise ArchiveError(f'{layer.name} has no rows and columns; take a convolution or a pooling')
+    projections.require_maps(net, [options.layer], options.model)
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, [layer.name], (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
     parameters = command_line.described(options, 'layer units channels top keep size explicit')
     run = runs.Run('deconvnet', options.out, options.force)
@@ -202,7 +202,8 @@ def parse(arguments):
     parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
-    add('--layer', default='conv3_4', help='convolution or pooling to look into')
+    add('--layer', help='convolution or pooling to look into '
+                        f'({command_line.own_layer("deconvnet")})')
     add('--unit', type=command_line.unit, action='append', dest='units', default=[],
         metavar='CHANNEL[,ROW,COLUMN]',
         help="a channel's strongest unit, or one unit; may be given several times (default: the "
@@ -220,6 +221,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.keep == 'together' and not options.units:
         parser.error('--keep together needs units; name them with --unit')
+    options.layer = options.layer or models.facts_of(options.model).deconvnet
     return options
 
 
@@ -380,7 +382,7 @@ def save_sheet(run, group, shown, layer, parameters):
     colours = figures.mosaic([maps.signed(projection) for _, projection in shown.values()], columns)
     patches = figures.mosaic([patch for patch, _ in shown.values()], columns)
     pair = figures.mosaic([colours, patches], 2, gap=6)
-    file = f'{layer}_{name}'.replace('/', '-').replace(' ', '_')
+    file = names.file_name(f'{layer}_{name}'.replace(' ', '_'))
     run.save_picture(f'{file}.png', pair, parameters)
     run.save_arrays(f'{file}.npz', {
         f'{kind} {photo}': array for photo, both in shown.items()

@@ -18,12 +18,11 @@ import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (classes as class_names, command_line, figures, images, photos,
+from models.errors import ArchiveError, one_line
+from recipes.common import (classes as class_names, command_line, extents, figures, images, photos,
                             projections, runs)
 
 SIZE = 256
-LAYER, LAYER_OF_GOOGLENET = 'conv4_4', 'inception_4c/output'  # the latter is dream.ipynb's
 SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer
 KINDS_SHOWN = 6
 
@@ -66,6 +65,9 @@ def main(arguments=None):
     guide = None if options.guide is None else images.read(options.guide)
     net, classes, mean_pixel = load_network(options)
     x = images.prepare(photo, mean_pixel)
+    smallest = round(options.size / options.octave_scale ** (options.octaves - 1))
+    extents.require_positions(net, [options.layer or models.scores(net).name],
+                              (1, 3, smallest, smallest), 'the smallest octave')
     ascend = objective(options, net, classes, guide, mean_pixel)
     run = runs.Run('deepdream', options.out, options.force)
     parameters = describe(options, photo)
@@ -99,7 +101,7 @@ def main(arguments=None):
         answer = Excited(options, photo, result)
         answer.save(run)
     if not options.quiet:
-        print(answer.sentences())
+        print('\n'.join(map(one_line, answer.sentences().split('\n'))))
         print(run.folder / 'result.png')
 
 
@@ -111,8 +113,7 @@ def parse(arguments):
         help="where to start (default: NASA's portrait of an astronaut)")
     parser.add_run_options()
     parser.add_network_options()
-    add('--layer', help='whose activations to maximise '
-                        f'(default: {LAYER}, or {LAYER_OF_GOOGLENET} of googlenet)')
+    add('--layer', help=f'whose activations to maximise ({command_line.own_layer("dream")})')
     add('--channel', type=int, help='maximise one channel of the layer only')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='maximise the score of a class; "random" takes another one at each step, as the '
@@ -135,7 +136,7 @@ def parse(arguments):
     if options.wanted is not None and options.layer is not None:
         parser.error('--class maximises the scores, not --layer; choose one')
     if options.wanted is None and options.layer is None:
-        options.layer = LAYER_OF_GOOGLENET if options.model == 'googlenet' else LAYER
+        options.layer = models.facts_of(options.model).dream
     if not 1 < options.octave_scale <= 10:
         parser.error('argument --octave-scale: must be above 1 and up to 10')
     if options.zoom >= 0.5:
@@ -167,7 +168,8 @@ def load_network(options):
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
     if net['input'].shape[2] is not None:
         raise ArchiveError(f'the dense layers of {options.model} fix the size of its input, so it '
-                           'cannot dream in octaves of what lies behind them; take a layer before')
+                           'cannot dream in octaves of what lies behind them; take a layer before, '
+                           f'such as --layer {models.facts_of(options.model).dream}')
     return net, classes, mean_pixel
 
 
@@ -175,10 +177,8 @@ def objective(options, net, classes, guide, mean_pixel):
     """Return the function to ascend: (image, random generator) -> (value, gradient)."""
     if options.wanted is not None:
         return class_objective(options, net, classes)
-    layer = projections.known_layer(net, options.layer)
-    if len(net[layer].output_shape) != 4:
-        raise ArchiveError(f'{layer} has no rows and columns; take a convolution or a pooling, or '
-                           '--class')
+    layer = options.layer
+    projections.require_maps(net, [layer], options.model, ', or --class')
     if options.channel is not None:
         projections.known_channel(net, layer, options.channel)
         seed = one_of(net[layer].output_shape[1], options.channel)
@@ -196,12 +196,14 @@ def objective(options, net, classes, guide, mean_pixel):
 
 def class_objective(options, net, classes):
     """Return the function to ascend for one class, or for another random one at each step."""
-    scores = models.scores(net)
+    scores = class_names.scores_of(net, options.model, 'dream of a layer, such as '
+                                   f'--layer {models.facts_of(options.model).dream}')
     count = scores.output_shape[1]
+    index = None if options.wanted == 'random' else class_names.find_class(
+        classes, options.wanted, count, options.model, options.weights)
     ascend = compile_dream(net, scores.name, 'seed')
-    if options.wanted == 'random':
+    if index is None:
         return lambda image, random: ascend(image, one_of(count, random.randint(count)))
-    index = class_names.find_class(classes, options.wanted, count)
     return lambda image, random: ascend(image, one_of(count, index))
 
 

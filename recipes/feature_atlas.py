@@ -14,15 +14,17 @@ import base64
 import io
 import json
 from collections import namedtuple
+from pathlib import Path
 
 import models
+import lasagne
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, motifs, palettes, projections,
-                            receptive_fields, runs, selections)
+from models.errors import one_line
+from recipes.common import (command_line, extents, figures, images, maps, motifs, palettes,
+                            projections, receptive_fields, runs, selections)
 from recipes.common.implementations import settings_of
 
 SIZE = 256         # of styletransfer.py's paintings
@@ -44,6 +46,7 @@ def main(arguments=None):
     original = images.read(options.picture)
     rgb = images.resize(original, options.size)
     net, mean_pixel = load_network(options)
+    extents.require_positions(net, options.layers, (1, 3, *rgb.shape[:2]), 'the picture')
     run = runs.Run('feature_atlas', options.out, options.force)
     parameters = {**command_line.described(options, 'layers size patches motifs'),
                   'picture_pixels': runs.pixel_hash(original)}
@@ -95,9 +98,7 @@ def load_network(options):
     """
     deepest = models.deepest_of(options.model, options.layers)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    for layer in options.layers:
-        if receptive_fields.receptive_field(net[layer]) is None:
-            raise ArchiveError(f'{layer} has no rows and columns; take convolutions or poolings')
+    projections.require_maps(net, options.layers, options.model)
     return net, mean_pixel
 
 
@@ -105,7 +106,7 @@ def describe_picture(options, original):
     """Return what the page knows of the picture."""
     factor = min(1.0, SHOWN / max(original.shape[:2]))
     rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
-    return {'name': str(getattr(options.picture, 'name', options.picture)).split('/')[-1],
+    return {'name': one_line(Path(options.picture).name),
             'pixels': runs.pixel_hash(original), 'size': options.size,
             'rows': rows, 'columns': columns,
             'image': data_uri(images.resize_to(original, rows, columns))}
@@ -136,7 +137,7 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
     chosen = [patch for channel in np.flatnonzero(numbers >= 0)
               for patch in strongest_patches(fields, activation, int(channel), rgb.shape, options)]
     project = projections.compile_projection(net, [layer], 'guided')
-    gradients = project_patches(layer, project, image, chosen, activation, fields, options)
+    gradients = project_patches(net[layer], project, image, chosen, activation, fields, options)
     strips, looks = draw_strips(fields, rgb, chosen, gradients, options.patches)
 
     atlas['layers'].append({'name': layer, 'channels': len(activation),
@@ -208,7 +209,7 @@ def project_patches(layer, project, image, patches, activation, fields, options)
     of a patch's window.
 
     Args:
-        layer: name.
+        layer: of the network.
         project: (images, seeds) -> gradients.
         image: (1, 3, rows, columns).
         patches: list of `Patch`.
@@ -220,7 +221,7 @@ def project_patches(layer, project, image, patches, activation, fields, options)
         first, end, begin, stop = patch.window
         shapes.setdefault((end - first, stop - begin), []).append(patch)
     found = {}
-    with tqdm(total=len(patches), desc=layer, unit='patch', disable=options.quiet) as bar:
+    with tqdm(total=len(patches), desc=layer.name, unit='patch', disable=options.quiet) as bar:
         for (rows, columns), alike in shapes.items():
             size = max(1, PIXELS_AT_ONCE // (rows * columns))
             for start in range(0, len(alike), size):
@@ -229,8 +230,8 @@ def project_patches(layer, project, image, patches, activation, fields, options)
                         for p in some]
                 units = [(p.place[0] - p.window[0] // fields[0].stride,
                           p.place[1] - p.window[2] // fields[1].stride) for p in some]
-                counts = rows // fields[0].stride, columns // fields[1].stride
-                seeds = np.zeros((len(some), len(activation), *counts), activation.dtype)
+                shape = lasagne.layers.get_output_shape(layer, (len(some), 3, rows, columns))
+                seeds = np.zeros(shape, activation.dtype)
                 for number, (patch, unit) in enumerate(zip(some, units)):
                     seeds[(number, patch.channel, *unit)] = 1
                 for patch, gradient in zip(some, project(np.array(cuts), seeds)):

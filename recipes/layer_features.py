@@ -10,7 +10,6 @@ database of activations.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
-import html
 from collections import namedtuple
 from urllib.parse import quote
 
@@ -19,9 +18,8 @@ import numpy as np
 from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (command_line, figures, images, maps, photos, projections,
-                            receptive_fields, runs)
+from recipes.common import (command_line, extents, figures, images, maps, names, photos,
+                            projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
 STYLE = """body { font-family: sans-serif; margin: 2em; } nav a { margin-right: 0.6em; }
@@ -37,6 +35,7 @@ def main(arguments=None):
     options = parse(arguments)
     net, layers, mean_pixel = load_network(options)
     options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    extents.require_positions(net, layers, (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
     parameters = describe(options, layers)
     run = runs.Run('layer_features', options.out, options.force)
@@ -100,9 +99,7 @@ def load_network(options):
         layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
     deepest = models.deepest_of(options.model, layers)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    for name in layers:
-        if len(net[name].output_shape) != 4:
-            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    projections.require_maps(net, layers, options.model)
     return net, layers, mean_pixel
 
 
@@ -145,7 +142,7 @@ def save_page(run, photo, layer, rgb, features):
     Returns:
         (photo, layer's name, path of the sheet in the run's folder, features' captions).
     """
-    name = f'{photo}/{layer.name.replace("/", "-")}'
+    name = f'{photo}/{names.file_name(layer.name)}'
     fields = receptive_fields.receptive_field(layer)
     pictures, titles, captions = [], [], []
     for feature in features:
@@ -172,22 +169,23 @@ def save_page(run, photo, layer, rgb, features):
 def save_index(run, pages, options):
     """Save index.html: every layer, and every photo in it."""
     layers = list(dict.fromkeys(page[1] for page in pages))
-    links = ' '.join(f'<a href="#{html.escape(layer)}">{html.escape(layer)}</a>'
+    links = ' '.join(f'<a href="#{names.in_page(layer)}">{names.in_page(layer)}</a>'
                      for layer in layers)
+    model = names.in_page(options.model)
     parts = ['<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-             f'<title>Layers of {html.escape(options.model)}</title><style>{STYLE}</style></head>',
-             f'<body><h1>Layers of {html.escape(options.model)}</h1>',
+             f'<title>Layers of {model}</title><style>{STYLE}</style></head>',
+             f'<body><h1>Layers of {model}</h1>',
              '<p>For each layer the channels with the largest sums of activations. From the left: '
              'what the unit with the largest activation sees of the photo; which pixels excite '
              f'it, and which excite the whole map ({options.method}).</p>',
              f'<nav>{links}</nav>']
     for layer in layers:
-        parts.append(f'<h2 id="{html.escape(layer)}">{html.escape(layer)}</h2>')
+        parts.append(f'<h2 id="{names.in_page(layer)}">{names.in_page(layer)}</h2>')
         for photo, _, sheet, seen, captions in (page for page in pages if page[1] == layer):
             picture = ('<p>Every channel is zero on this photo.</p>' if sheet is None else
                        f'<img loading="lazy" src="{quote(sheet)}.png" '
-                       f'alt="{html.escape(layer)} on {html.escape(photo)}">')
-            parts.append(f'<figure>{picture}<figcaption>{html.escape(photo)}; receptive field '
+                       f'alt="{names.in_page(layer)} on {names.in_page(photo)}">')
+            parts.append(f'<figure>{picture}<figcaption>{names.in_page(photo)}; receptive field '
                          f'{seen}. Channels: {"; ".join(captions)}</figcaption></figure>')
     with run.writing('index.html') as path:
         path.write_text('\n'.join([*parts, '</body></html>\n']), encoding='utf-8')

@@ -11,18 +11,17 @@ lines; both are measured, the second on a drawn picture of coloured shapes (--li
 
 from collections import namedtuple
 
+import models
 import numpy as np
 from tqdm import tqdm
 
 from recipes import styletransfer
-from recipes.common import (colours, command_line, figures, images, lbfgs, objective, runs,
-                            statistics, straight_lines, tiles)
+from recipes.common import (colours, command_line, extents, figures, images, lbfgs, objective,
+                            runs, statistics, straight_lines, tiles)
 from recipes.common.scenes import Painting
 
 MARGIN = 8      # pixels of mirrored margin, painted and cut off
-CONTENT = ['conv1_2', 'conv2_2', 'conv3_2', 'conv4_2', 'conv1_1=0.1,conv4_2']
-STYLE = ['conv1_1', 'conv1_1,conv2_1', 'conv1_1,conv2_1,conv3_1',
-         'conv1_1,conv2_1,conv3_1,conv4_1', 'conv1_1,conv2_1,conv3_1,conv4_1,conv5_1']
+FIRST = 0.1     # of the first style layer, which brings back the colours that the last one loses
 TV_WEIGHT = 3e-3
 NOISE = 16      # grey levels; from 128 what conv4_2 does not see would stay garish to the end
 SCALE = 1e4     # of the loss, which without it is a share of the picture's own activations
@@ -41,6 +40,7 @@ def main(arguments=None):
     names = [layer for _, layers in sets for layer in layers]
     options.content_layers, options.style_layers = names, []
     net, mean_pixel = styletransfer.load_network(options)
+    extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
     parameters = describe(options, picture)
     run.save_record(parameters=parameters, picture=str(options.picture))
@@ -72,8 +72,8 @@ def parse(arguments):
     add('--style-statistics', choices=statistics.KINDS, default='gram',
         help='which, with --style; see styletransfer.py')
     add('--layers', nargs='+', metavar='LAYERS',
-        help='sets of layers such as conv1_1=0.1,conv4_2, each a row (default: five that go '
-             'deeper and deeper)')
+        help='sets of layers such as conv1_1=0.1,conv4_2, each a row (default: five of the '
+             "network's own that go deeper and deeper; `python -m models layers NAME` marks them)")
     add('--size', type=command_line.pixels, default=128, help='pixels of the shorter side')
     add('--seed', type=command_line.seed, default=1, help='of the noise')
     add('--evals', type=command_line.positive_integer, default=200,
@@ -91,13 +91,28 @@ def parse(arguments):
         parser.error('--style-statistics are of a style; add --style')
     if options.picture is None:
         options.picture = images.PAINTING if options.style else images.bundled_photo()
-    options.layers = options.layers or (STYLE if options.style else CONTENT)
+    options.layers = options.layers or default_layers(models.facts_of(options.model), options.style)
     for text in options.layers:
         try:
             command_line.layer_weights(text)
         except command_line.argparse.ArgumentTypeError as problem:
             parser.error(f'argument --layers: {problem}')
     return options
+
+
+def default_layers(facts, style):
+    """Return sets of layers that go deeper and deeper, as they are written on the command line.
+
+    Gatys et al. 2015, figure 1: for a style each set has one more layer than the one before; for
+    a content each is one layer, and one more set has a little of the first layer with the last.
+
+    Args:
+        facts: `models.facts.Facts` of the network.
+        style: whether they are for statistics.
+    """
+    if style:
+        return [','.join(facts.style[:count]) for count in range(1, len(facts.style) + 1)]
+    return [*facts.deeper, f'{facts.style[0]}={FIRST},{facts.deeper[-1]}']
 
 
 def describe(options, picture):
@@ -123,7 +138,7 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
     looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
     targets = styletransfer.compute_targets(looker, tiling, wanted, None,
                                             [Painting(wanted, None, 1.0)])
-    _, _, variation = looker(wanted, tiling)
+    _, _, (variation,) = looker(wanted, tiling)
     weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
     loss = styletransfer.compile_loss(terms)
     aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
@@ -151,20 +166,11 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
 def weights_of(terms, targets, layers, tv_weight):
     """Return the weights of the terms: factors of losses that are shares of the picture's own.
 
-    A layer's loss divided by what it were for a picture with no activations at all. The total
-    variation counts for little, and is what keeps out noise that the layers do not see.
+    The total variation counts for little, and is what keeps out noise that the layers do not see.
     """
-    weights = []
-    for layer in terms.content_layers:
-        energy = 0.5 * float((targets.photo[layer].astype('float64') ** 2).sum())
-        weights.append(SCALE * layers[layer] / (energy or 1))
-    for layer in terms.style_layers:
-        energy = 0.0
-        for part in targets.aims.targets[layer]:
-            channels = part.shape[1]
-            energy += float((part ** 2).sum()) / (4 * channels ** 2 if part.ndim == 3 else channels)
-        weights.append(SCALE * layers[layer] / (energy or 1))
-    return np.array([*weights, SCALE * tv_weight])
+    energies = targets.energies()
+    weights = [layers[name.split()[1]] / energies[name] for name in terms.names[:-1]]
+    return SCALE * np.array([*weights, tv_weight])
 
 
 def frame_counts(options):

@@ -16,8 +16,8 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (classes as class_names, command_line, figures, maps, photos,
+from models.errors import ArchiveError, one_line
+from recipes.common import (classes as class_names, command_line, extents, figures, maps, photos,
                             projections, runs)
 
 EMBEDDED_SIZE = 96             # it was trained at 64 pixels
@@ -51,8 +51,12 @@ def main(arguments=None):
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
                                            options.layer)
-    layer = options.layer or models.scores(net).name
+    layer = options.layer or class_names.scores_of(
+        net, options.model, 'look for a unit of a layer, such as '
+        f'--layer {models.facts_of(options.model).deconvnet} --unit 0').name
     options.size = picture_size(options, net)
+    side = round(options.size * (CROP if options.crops > 1 else 1))  # of what it looks at
+    extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))
     if options.unit:
@@ -73,7 +77,7 @@ def main(arguments=None):
             run.save_record(seen=found)
             bar.update()
             if not options.quiet:
-                tqdm.write(f'{path.name}: {title_of(seen)}')
+                tqdm.write(one_line(f'{path.name}: {title_of(seen)}'))
         run.save_record(problems=pictures.problems)
     if found and not options.quiet:
         print(run.folder)
@@ -167,7 +171,7 @@ def wanted_class(options, net, classes):
     if options.wanted is None:
         return None
     count = models.scores(net).output_shape[1]
-    return class_names.find_class(classes, options.wanted, count)
+    return class_names.find_class(classes, options.wanted, count, options.model, options.weights)
 
 
 def cut(x, crops):

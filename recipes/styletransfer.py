@@ -11,8 +11,10 @@ Without arguments it takes the bundled photo, the bundled painting and the embed
 import copy
 import itertools
 import json
+import logging
 import sys
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import models
@@ -21,29 +23,67 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from recipes.common import (colours, command_line, figures, images, lbfgs, memory, objective,
-                            palettes, rounds, runs, style_options, tiles, watching)
+from models.errors import ArchiveError, Incomplete
+from recipes.common import (colours, command_line, extents, figures, images, lbfgs, memory,
+                            objective, palettes, projections, rounds, runs, style_options, tiles,
+                            watching)
 from recipes.common.adam import Adam
 from recipes.common.implementations import noise, weights_of
 from recipes.common.scenes import Scene
 from recipes.common.style_options import parse
 
 FAINT = 1e-3  # of a term's gradient at noise: less, at the start, is none
+SOFT_LIMITS = (6, 249)  # grey levels, beyond which the range term pulls back
+TOO_FAR = 1e6  # times that style terms differ; measured: 3e2 on the embedded network
 PALETTE = 12  # colours that a painting's distribution is measured by where it keeps all of them
+
+log = logging.getLogger('archive')
+
+# What a picture is painted with, checked: options, with the style layers that a selection keeps;
+# scene; network; plan of the memory; parameters that decide the pixels.
+Work = namedtuple('Work', 'options scene net mean_pixel plan parameters')
 
 
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     if options.grid:
-        sheet = paint_grid(options)
+        sheet, problems = paint_grid(options)
     elif options.resume:
-        sheet = paint(*style_options.resumed(options)) / 'result.png'
+        sheet, problems = paint(*style_options.resumed(options))
     else:
-        sheet = paint(options) / 'result.png'
+        sheet, problems = paint(options)
     if not options.quiet:
         print(sheet)
+    if problems:
+        raise Incomplete(f'all is done but {"; ".join(problems)}')
+
+
+def prepare(options):
+    """Read and check everything that a picture is painted with, before anything is begun.
+
+    Raises:
+        ArchiveError: something cannot be used, does not fit, or leaves nothing to paint from.
+    """
+    scene = Scene(options)
+    net, mean_pixel = load_network(options)
+    if scene.selection is not None:
+        scene.selection.check(net, options.model, options.style_layers)
+        options = copy.copy(options)
+        options.style_layers = scene.selection.layers_kept(options.style_layers)
+    check_positions(options, net, scene)
+    plan = make_plan(options, net, scene)
+    return Work(options, scene, net, mean_pixel, plan, describe(options, scene, plan))
+
+
+def check_positions(options, net, scene):
+    """Stop where a layer has no position of the photo or of a painting left, in any phase."""
+    layers = [*options.content_layers, *options.style_layers]
+    for phase, shape in enumerate(scene.shapes()):
+        extents.require_positions(net, layers, shape, 'the photo')
+        for rgb in scene.paintings:
+            size = images.fitted(rgb.shape, scene.painting_size(phase))
+            extents.require_positions(net, options.style_layers, (1, 3, *size), 'the painting')
 
 
 def paint(options, state=None, elsewhere=False):
@@ -55,28 +95,26 @@ def paint(options, state=None, elsewhere=False):
         elsewhere: whether a run that goes on does so in a new folder.
 
     Returns:
-        The folder of the run.
+        (path, problems): the result's path; what could not be made beside it, one line each.
     """
-    scene = Scene(options)
-    net, mean_pixel = load_network(options)
-    remembered = style_options.remembered(options)
-    if scene.selection is not None:
-        scene.selection.check(net, options.model, options.style_layers)
-        options = copy.copy(options)
-        options.style_layers = scene.selection.layers_kept(options.style_layers)
-    plan = make_plan(options, net, scene)
-    parameters = describe(options, scene, plan)
+    work, remembered = prepare(options), style_options.remembered(options)
+    options, scene, plan, parameters = work.options, work.scene, work.plan, work.parameters
+    if state is not None:
+        style_options.check_state(state, options, scene.shapes())
     run = open_run(options, parameters, state, elsewhere)
     if scene.selection is not None and len(scene.paintings) > 1:
         tell(options, f'{options.features}: channels leave the style of all paintings, places that '
                       f'of {scene.selection.picture} only')
-    run.save_record(parameters=parameters, options=remembered,
-                    plan=plan._asdict(), content=str(options.content),
+    for note in scene.notes:
+        tell(options, note)
+    run.save_record(parameters=parameters, options=remembered, notes=scene.notes,
+                    plan=plan._asdict(), options_version=style_options.VERSION,
+                    content=str(options.content),
                     style=[str(path) for path in options.style])
     with run.recorded():
         tell(options, f'takes {memory.gigabytes(plan.bytes)} of memory' + (
             f', in tiles of {plan.core[1]}x{plan.core[0]} pixels' if plan.core else ''))
-        easel = Easel(options, scene, net, mean_pixel, plan)
+        easel = Easel(options, scene, work.net, work.mean_pixel, plan)
         run.save_record(seconds_before_the_first_round=run.seconds())
         number = -1 if state is None else state.number
         # A run that was killed after its last round has its result and figures yet to be saved.
@@ -85,7 +123,7 @@ def paint(options, state=None, elsewhere=False):
         if state is not None and state.phase == first:
             earlier = earlier[:state.began]
         journal = rounds.Journal(run, parameters, easel.terms.names, options.counted,
-                                 options.save_every, number, earlier)
+                                 options.save_every, number, earlier, scene.with_alpha)
         if options.watch:
             styles = ' and '.join(Path(style).name for style in options.style)
             journal.watch = watching.Watch(run, f'{Path(options.content).name} as {styles}',
@@ -101,18 +139,19 @@ def paint(options, state=None, elsewhere=False):
         except BaseException:
             journal.show(ended='stopped')
             raise
-        journal.save_figures()
+        problems = journal.save_figures()
         journal.show(ended='finished')
         if scene.degrades:
             save_style_figure(run, options, scene)
-    return run.folder
+        run.save_record(problems=problems)
+    return run.folder / 'result.png', problems
 
 
 def save_style_figure(run, options, scene):
     """Save what is taken of each painting as style_01.png and so on, style.png with the
     distributions of its colours and the result's, and colours.csv with their measures.
     """
-    result = images.read(run.folder / 'result.png')
+    result, _ = images.read_with_alpha(run.folder / 'result.png')
     pictures, titles, rows = [], [], []
     for index, rgb in enumerate(scene.paintings):
         name = f'painting {index + 1}' if len(scene.paintings) > 1 else 'painting'
@@ -148,16 +187,14 @@ def load_network(options):
     layers = [*options.content_layers, *options.style_layers]
     deepest = models.deepest_of(options.model, layers)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    for name in layers:
-        if len(net[name].output_shape) != 4:
-            raise ArchiveError(f'{name} has no rows and columns; take convolutions or poolings')
+    projections.require_maps(net, layers, options.model)
     return net, mean_pixel
 
 
 def make_plan(options, net, scene):
     """Return which tiles, and how much of L-BFGS's memory, keep the run below --memory."""
     if options.resume:
-        return memory.Plan(**runs.read_record(options.resume)['plan'])
+        return style_options.resumed_plan(options.resume)
     size = scene.painting_size(options.phases - 1)
     painting_shapes = [(1, 3, *images.fitted(rgb.shape, size)) for rgb in scene.paintings]
     adam = options.optimiser == 'adam'
@@ -176,12 +213,14 @@ def describe(options, scene, plan):
     init = options.init
     return {**command_line.described(options, names),
             'init': init if init in ('noise', 'content') else runs.pixel_hash(scene.first),
+            'range_weight': options.range_weight or None,
             'rounds': options.rounds if options.phases > 1 else None,
             'rate': options.rate if options.optimiser == 'adam' else None,
             'corrections': plan.corrections, 'tiles': plan.core,
             'painting_tiles': plan.painting_core,
             'photo_pixels': runs.pixel_hash(scene.photo),
             'painting_pixels': [runs.pixel_hash(rgb) for rgb in scene.paintings],
+            'alpha_pixels': None if scene.alpha is None else runs.pixel_hash(scene.alpha),
             'mask_pixels': [runs.pixel_hash(rgb) for rgb in scene.pictures_of_masks()],
             'dropped': scene.selection and scene.selection.dropped,
             'kept_pixels': [None if kept is None else runs.pixel_hash(kept)
@@ -196,11 +235,14 @@ def open_run(options, parameters, state, elsewhere):
     """
     if not options.resume:
         return runs.Run('styletransfer', options.out, options.force)
-    earlier = runs.read_record(options.resume)['parameters']
+    earlier = runs.read_record(options.resume).get('parameters', {})
     for name, value in json.loads(json.dumps(parameters)).items():
-        if earlier.get(name) != value:
+        if name not in earlier:
+            raise ArchiveError(f'{options.resume} cannot go on: its run.json does not say what '
+                               f'{name.replace("_", " ")} was')
+        if earlier[name] != value:
             raise ArchiveError(f'{options.resume} cannot go on: {name.replace("_", " ")} was '
-                               f'{earlier.get(name)} and is {value} now')
+                               f'{earlier[name]} and is {value} now')
     return rounds.reopen('styletransfer', options.resume, state, options.out, options.force,
                          elsewhere)
 
@@ -276,7 +318,8 @@ class Easel:
         self.terms = objective.Terms(net, options.content_layers, options.style_layers,
                                      options.style_statistics, options.variation,
                                      scene.guided, scene.selection
-                                     and scene.selection.channels_kept(options.style_layers))
+                                     and scene.selection.channels_kept(options.style_layers),
+                                     self.limits())
         self.looker = tiles.Looker(self.terms)
         self.loss = (compile_loss(self.terms) if plan.core is None
                      else tiles.TiledLoss(self.terms, self.looker))
@@ -289,6 +332,13 @@ class Easel:
         return compute_targets(self.looker, tiling, *self.scene.target_at(phase, self.prepare),
                                self.scene.paintings_at(phase, self.prepare),
                                self.plan.painting_core)
+
+    def limits(self):
+        """Return what pixels should lie between, (lowest, highest), or None where it is open."""
+        if not self.options.range_weight:
+            return None
+        scale = self.options.levels / 255
+        return tuple(limit * scale - self.mean_pixel for limit in SOFT_LIMITS)
 
     def prepare(self, rgb):
         """Return a picture as the network takes it."""
@@ -315,7 +365,8 @@ class Easel:
 
     def weights(self, targets, start):
         """Return the weights of the terms, (terms,)."""
-        weights = np.array(list(weights_of(self.options, self.net, start.shape).values()))
+        weights = np.array(list(weights_of(self.options, self.net, start.shape,
+                                            targets).values()))
         if not self.options.normalise_gradients:
             return weights
         norms = self.gradient_norms(targets, start)
@@ -373,6 +424,8 @@ def paint_phase(easel, phase, journal, state):
     targets = easel.look(phase, shape)
     start = state.x if goes_on else easel.starting_point(shape, before)
     weights = state.weights if goes_on else easel.weights(targets, start)
+    if phase == 0 and not goes_on:
+        warn_of_misfit(easel, targets, weights)
     aim = objective_of(easel.loss, targets.weighted(weights), shape)
     optimiser = easel.optimiser(shape)
     journal.begin_phase(phase, aim, lambda x: easel.picture_of(x, shape, photo), options.seed)
@@ -392,6 +445,30 @@ def paint_phase(easel, phase, journal, state):
     for x in minimise(easel.options, optimiser, start, journal, options.rounds - done):
         journal.keep(x, weights, optimiser.state)
         easel.x = x.reshape(shape)
+
+
+def warn_of_misfit(easel, targets, weights):
+    """Warn where the weights are those of other networks, so that one style layer outweighs others.
+
+    Args:
+        easel: `Easel`.
+        targets: `objective.Targets`.
+        weights: of the terms, (terms,).
+    """
+    layers = easel.options.style_layers
+    factors = dict(zip(easel.terms.names, weights))
+    # What a layer's term is for a picture without any style, whatever the run starts from.
+    sizes = {layer: float(factors[f'style {layer}'] * sum(
+        np.square(part, dtype='float64').mean() for part in targets.aims.targets[layer]))
+        for layer in layers if factors[f'style {layer}'] > 0}
+    if easel.options.normalise_gradients or len(sizes) < 2:
+        return
+    most, least = max(sizes, key=sizes.get), min(sizes, key=sizes.get)
+    if sizes[most] > TOO_FAR * sizes[least]:
+        log.warning('the weights do not fit this network: the style terms are about %.0e in %s and '
+                    '%.0e in %s, so that only the first is painted, and noise stays; give '
+                    '--normalise-gradients, by which every term pulls by its weight', sizes[most],
+                    most, sizes[least], least)
 
 
 def minimise(options, optimiser, start, journal, left):
@@ -445,34 +522,49 @@ def objective_of(loss, targets, shape):
 def paint_grid(options):
     """Paint with every value of one or two options, and lay the results out on a sheet.
 
+    Every cell is checked before the first is painted.
+
     Returns:
-        The path of the sheet.
+        (path, problems): of the sheet; what could not be made, one line each.
     """
     axes, options.grid = options.grid, []
     cells = [list(zip([name for name, _ in axes], values))
              for values in itertools.product(*(values for _, values in axes))]
+    for cell in cells:
+        try:
+            prepare(options_of(cell, options))
+        except ArchiveError as problem:
+            raise ArchiveError(f'{in_words(cell)}: {problem}') from problem
     run = runs.Run('styletransfer', options.out, options.force)
     names = [f'cell_{number:02d}' for number in range(len(cells))]
     run.save_record(grid=axes, parameters=style_options.remembered(options), cells=names)
-    pictures = []
+    pictures, problems = [], []
     with run.recorded():
         for name, cell in zip(names, cells):
-            one = copy.deepcopy(options)
-            for option, value in cell:
-                setattr(one, option.replace('-', '_'), style_options.GRID[option](value))
+            one = options_of(cell, options)
             one.out = run.folder / name
-            tell(options, title_of(cell).replace('\n', ', '))
-            pictures.append(images.read(paint(one) / 'result.png'))
+            tell(options, in_words(cell))
+            result, left_out = paint(one)
+            pictures.append(images.read(result))
+            problems += [f'{name}: {problem}' for problem in left_out]
         with run.writing('grid.png') as path:
             columns = len(axes[-1][1])
-            figures.save_grid(path, pictures, [title_of(cell) for cell in cells], columns,
+            figures.save_grid(path, pictures, [in_words(cell, '\n') for cell in cells], columns,
                               width=3 * columns)
-    return run.folder / 'grid.png'
+    return run.folder / 'grid.png', problems
 
 
-def title_of(cell):
-    """Return in words what a cell of the grid was painted with."""
-    return '\n'.join(f'{name} {value}' for name, value in cell)
+def options_of(cell, options):
+    """Return the options that a cell of the grid is painted with."""
+    one = copy.deepcopy(options)
+    for option, value in cell:
+        setattr(one, option.replace('-', '_'), style_options.GRID[option](value))
+    return one
+
+
+def in_words(cell, between=', '):
+    """Return in words what a cell of the grid is painted with."""
+    return between.join(f'{name} {value}' for name, value in cell)
 
 
 if __name__ == '__main__':

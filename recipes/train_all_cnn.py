@@ -21,12 +21,11 @@ import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-from PIL import Image
 from theano.sandbox.rng_mrg import MRG_RandomStream
 from tqdm import tqdm
 
 from models import all_cnn
-from models.errors import ArchiveError, Incomplete
+from models.errors import ArchiveError, Incomplete, one_line
 from models.weights import files
 from recipes.common import command_line, images, photos, runs
 
@@ -64,7 +63,8 @@ def main(arguments=None):
     if not options.quiet:
         print(run.folder / 'weights.npz')
     if data.problems:
-        raise Incomplete(f'{len(data.problems)} pictures were left out: {"; ".join(data.problems)}')
+        raise Incomplete(f'{len(data.problems)} pictures were left out: '
+                         f'{photos.told(data.problems)}')
 
 
 def parse(arguments):
@@ -207,32 +207,57 @@ class Training:
             ArchiveError: it is no checkpoint, one of a run with other options or photos, or of a
                 run that was finished.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            earlier = json.loads(str(arrays['parameters']))
-            other = [name for name, value in json.loads(json.dumps(parameters)).items()
-                     if earlier[name] != value]
-            if other:
-                told = ', '.join(f'{name} {earlier[name]}' for name in other)
-                raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
-            for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
-                for variable in variables:
-                    variable.set_value(arrays[prefix + variable.name])
-            history = [dict(zip(HISTORY, row)) for row in arrays['history'].tolist()]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-            raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
-                               'run') from problem
-        if len(history) == parameters['epochs']:
+        arrays, earlier, history = read_checkpoint(path)
+        other = [name for name, value in json.loads(json.dumps(parameters)).items()
+                 if name not in earlier or earlier[name] != value]
+        if other:
+            told = ', '.join(f'{name} {earlier.get(name)}' for name in other)
+            raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
+        for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
+            for variable in variables:
+                name = prefix + variable.name
+                value, before = arrays.get(name), variable.get_value()
+                if (value is None or value.shape != before.shape or value.dtype != before.dtype
+                        or not np.isfinite(value).all()):
+                    raise ArchiveError(f'{path} is no checkpoint of this network: {name} is '
+                                       'missing, or not as the network has it')
+                variable.set_value(value)
+        if len(history) >= parameters['epochs']:
             raise ArchiveError(f'{path} is of a run that is finished; its weights.npz lies beside '
                                'it')
-        for row in history:
-            row['epoch'] = int(row['epoch'])
-            row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
         return history
 
 
 HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')
+
+
+def read_checkpoint(path):
+    """Return what a checkpoint holds.
+
+    Returns:
+        (arrays, parameters, history): key -> array; the dict that decided the weights; the results
+        of the epochs that are done, a list of dicts.
+
+    Raises:
+        ArchiveError: it is no checkpoint.
+    """
+    try:
+        files.require_honest_sizes(path)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        parameters, rows = json.loads(str(arrays['parameters'])), arrays['history']
+        if not isinstance(parameters, dict) or rows.dtype != 'float64' or not (
+                np.isfinite(rows[:, :-1]).all() and rows.shape[1] == len(HISTORY)
+                and (rows[:, 0] == np.arange(1, len(rows) + 1)).all()):
+            raise ValueError('its parameters or its history cannot be')
+    except Exception as problem:  # whatever numpy, zipfile or json meets in a broken file
+        raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
+                           'run') from problem
+    history = [dict(zip(HISTORY, row)) for row in rows.tolist()]
+    for row in history:
+        row['epoch'] = int(row['epoch'])
+        row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
+    return arrays, parameters, history
 
 
 def augmented(pictures, random):
@@ -281,10 +306,9 @@ def read_data(path, size):
 
 def read_folder(path, size):
     """Return the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
-    places = [path / 'train', path / 'test'] if (path / 'train').is_dir() else [path]
-    names = sorted({folder.name for place in places if place.is_dir()
-                    for folder in place.iterdir()
-                    if folder.is_dir() and not folder.name.startswith('.')})
+    # A folder `train` without folders in it is that of a class, such as others beside it.
+    places = [path / 'train', path / 'test'] if folders_in(path / 'train') else [path]
+    names = sorted({folder.name for place in places for folder in folders_in(place)})
     parts, problems = [], []
     for place in (places[0], places[1] if len(places) > 1 else None):
         pictures, labels = [], []
@@ -298,7 +322,13 @@ def read_folder(path, size):
                 except ArchiveError as problem:
                     problems.append(str(problem))
         parts += [as_array(pictures, size), np.array(labels, 'int32')]
-    return Data(*parts, names, problems)
+    return Data(*parts, list(map(one_line, names)), problems)
+
+
+def folders_in(path):
+    """Return the folders in a folder, without hidden ones; none where it is no folder."""
+    return [] if not path.is_dir() else [folder for folder in path.iterdir()
+                                         if folder.is_dir() and not folder.name.startswith('.')]
 
 
 def read_npz(path, size):
@@ -307,15 +337,12 @@ def read_npz(path, size):
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         labels = arrays['labels'].astype('int32')
-        if 'images' in arrays:
-            pictures = list(arrays['images'])
-        else:
-            ends = arrays['offsets'].tolist()
-            pictures = [np.array(Image.open(io.BytesIO(arrays['jpeg_bytes'][start:end].tobytes()))
-                                 .convert('RGB')) for start, end in zip(ends, ends[1:])]
-        names = [str(name) for name in arrays.get('names', range(labels.max() + 1))]
+        pictures, problems = (list(arrays['images']), []) if 'images' in arrays else \
+            decoded(arrays['jpeg_bytes'], arrays['offsets'].tolist(), path)
+        names = files.class_names(path, arrays.get('names', list(range(int(labels.max()) + 1))))
         split = np.asarray(arrays.get('split', np.full(len(labels), 'train')))
-        for picture in pictures:
+        there = np.array([picture is not None for picture in pictures], bool)
+        for picture in (picture for picture in pictures if picture is not None):
             if picture.dtype != 'uint8' or picture.ndim != 3 or picture.shape[2] != 3:
                 raise ValueError(f'a picture is {picture.dtype} {picture.shape}, not uint8 (rows, '
                                  'columns, 3)')
@@ -329,10 +356,30 @@ def read_npz(path, size):
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
         raise ArchiveError(f'{path} is no .npz file of labelled pictures ({problem}); it must '
                            'hold images (count, rows, columns, 3) and labels') from problem
-    training = split == 'train'
-    pictures = as_array([square(picture, size) for picture in pictures], size)
+    labels, training = labels[there], (split == 'train')[there]
+    pictures = as_array([square(picture, size) for picture in pictures if picture is not None],
+                        size)
     return Data(pictures[training], labels[training], pictures[~training], labels[~training],
-                names, [])
+                names, problems)
+
+
+def decoded(encoded, ends, path):
+    """Return (pictures, None for what cannot be read; what is wrong with these, a line each).
+
+    Args:
+        encoded: files of pictures, one behind the other, uint8.
+        ends: where each begins, and where the last one ends.
+        path: of the file that they are in.
+    """
+    pictures, problems = [], []
+    for number, (start, end) in enumerate(zip(ends, ends[1:])):
+        try:
+            file = io.BytesIO(encoded[start:end].tobytes())
+            pictures.append(images.over_white(*images.decode(file, f'picture {number} of {path}')))
+        except ArchiveError as problem:
+            pictures.append(None)
+            problems.append(str(problem))
+    return pictures, problems
 
 
 def square(rgb, size):

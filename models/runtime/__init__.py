@@ -18,16 +18,19 @@ def prepare():
 
     Raises:
         CannotRun: without Python 3.9 to 3.11, a working C++ compiler, a writable compile
-            directory, Theano-PyMC 1.1.2 or Lasagne 0.1. A script that does not catch it prints
-            the one line and exits with status 2.
+            directory, Theano-PyMC 1.1.2 or Lasagne 0.1, or with settings that Theano cannot take.
+            A script that does not catch it prints the one line and exits with status 2.
     """
     try:
         start.check_versions()
+        start.check_environment()
+        start.silence_old_warnings()
         start.import_theano()
         start.keep_freed_memory()
-        from models.runtime import (compiling, convolution, gram, lasagne_mends, pooling,
+        from models.runtime import (compiling, convolution, gram, imports, lasagne_mends, pooling,
                                     theano_mends)
 
+        imports.apply()
         theano_mends.apply()
         for faster in (compiling, convolution, pooling, gram):
             faster.apply()

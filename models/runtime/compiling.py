@@ -4,11 +4,13 @@ Theano compiles one module after another, and most of the compiler's time goes i
 Python, numpy and C++. Here the first module that the cache lacks starts the compilation of all.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,14 +18,19 @@ import theano
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.link.c.basic import CLinker, get_module_cache
+from theano.link.c import cmodule
 from theano.link.c.cmodule import GCC_compiler, dlimport, get_module_hash, std_include_dirs
 from theano.link.vm import VMLinker
+
+from models.errors import ArchiveError, is_full_disk
 
 log = logging.getLogger('archive')
 
 # What every module of Theano's begins with.
 HEADERS = ('Python.h', 'iostream', 'theano_mod_helper.h', 'math.h', 'numpy/arrayobject.h',
            'numpy/arrayscalars.h', 'vector', 'algorithm')
+
+LEAST_ROOM = 1 << 16  # bytes on a disk that is not full
 
 
 def apply():
@@ -40,11 +47,72 @@ def apply():
 
     def compile_or_take(self, location=None):
         folder = self.ahead.take(self) if self.ahead and location else None
-        return (compile_cmodule(self, location) if folder is None
-                else moved(folder, hash_of_code(self), location))
+        with room():
+            return (compile_cmodule(self, location) if folder is None
+                    else moved(folder, hash_of_code(self), location))
 
     CLinker.ahead = None
     VMLinker.make_all, CLinker.compile_cmodule = make_all_ahead, compile_or_take
+    tell_of_full_disks()
+
+
+class CannotCompile(ArchiveError):
+    """A disk is full; one line, whatever Theano adds to its arguments."""
+
+    def __str__(self):
+        return (f'no room to compile in {theano.config.compiledir} or {tempfile.gettempdir()}: '
+                'the disk is full; make room, or choose another folder with '
+                'THEANO_FLAGS=base_compiledir=FOLDER and TMPDIR')
+
+
+@contextlib.contextmanager
+def room():
+    """Raise `CannotCompile` for whatever goes wrong inside because a disk is full."""
+    try:
+        yield
+    except Exception as problem:
+        if lacks_room(problem):
+            raise CannotCompile from problem
+        raise
+
+
+def lacks_room(problem):
+    """Tell whether a full disk is the reason of an exception.
+
+    The linker may take no notice of one, and what it has written cannot be imported.
+    """
+    folders = theano.config.compiledir, tempfile.gettempdir()
+    return (isinstance(problem, CannotCompile) or is_full_disk(problem)
+            or min(shutil.disk_usage(folder).free for folder in folders) < LEAST_ROOM)
+
+
+def tell_of_full_disks():
+    """Have Theano end with `CannotCompile` where a disk is full, and say nothing before.
+
+    It prints the graph, and a traceback for each constant that it cannot fold: 300 lines.
+    """
+    compile_str = GCC_compiler.compile_str
+
+    def compile_or_tell(*arguments, **options):
+        with room():
+            return compile_str(*arguments, **options)
+
+    def is_about_else(record):
+        problem = sys.exc_info()[1]
+        return problem is None or not lacks_room(problem)
+
+    GCC_compiler.compile_str = staticmethod(compile_or_tell)
+    for name in ('theano.graph.opt', 'theano.link.c.cmodule'):
+        logging.getLogger(name).addFilter(is_about_else)
+    cmodule.print = print_or_log
+
+
+def print_or_log(*words, file=None, **options):
+    """Print into a file, such as the code of a module; what is for the screen goes to the log."""
+    if file in (None, sys.stderr):
+        log.debug(' '.join(map(str, words)))
+    else:
+        print(*words, file=file, **options)
 
 
 class Ahead:

@@ -1,264 +1,193 @@
-"""The layers of Lasagne 0.2.dev1 that Recipes-era code uses, for Lasagne 0.1.
+"""The layers of Lasagne 0.2.dev1 that Recipes-era code uses, for Lasagne 0.1: all but
+convolutions, pooling and recurrence.
 
 Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 """
 
 import functools
 
+import lasagne.layers
+import numpy as np
 import theano
 import theano.tensor as T
 from lasagne import init, nonlinearities
-from lasagne.layers import Layer, MergeLayer, Pool2DLayer
-from lasagne.layers.conv import conv_output_length
-from lasagne.layers.pool import pool_output_length
+from lasagne.layers import Layer, MergeLayer, NonlinearityLayer
 from lasagne.random import get_rng
-from lasagne.utils import as_tuple, floatX
+from lasagne.utils import floatX
 from theano.sandbox.rng_mrg import MRG_RandomStream
-from theano.tensor.signal.pool import pool_2d
 
+from models.runtime.lasagne_base import as_tuple, int_types
 from models.runtime.theano_mends import rectify
 
 
-class Conv2DLayer(Layer):
-    """Convolution over the last two axes, (batch, channels, rows, columns).
+class DenseLayer(lasagne.layers.DenseLayer):
+    """A product with a matrix, a bias and a nonlinearity.
 
     Args:
-        pad: 0, an integer, a pair, 'same' (odd filters only), 'full' or 'valid'; real padding of
-            the convolution, where 0.1 crops or copies.
-        flip_filters: True convolves, False correlates as Caffe, PyTorch and cuDNN do.
-        num_groups: channels fall into so many groups that do not see each other.
+        num_leading_axes: how many axes are kept; those behind them are one axis for the product.
+            Negative: how many of the last axes go into it.
 
     Raises:
-        ValueError: channels that the groups do not divide.
-        NotImplementedError: 'same' with a filter of even size.
+        ValueError: no axis is left for the product, or one of unknown size.
     """
 
-    def __init__(self, incoming, num_filters, filter_size, stride=(1, 1), pad=0,
-                 untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
-                 nonlinearity=nonlinearities.rectify, flip_filters=True, num_groups=1,
-                 convolution=T.nnet.conv2d, **options):
-        super().__init__(incoming, **options)
+    def __init__(self, incoming, num_units, W=init.GlorotUniform(), b=init.Constant(0.),
+                 nonlinearity=nonlinearities.rectify, num_leading_axes=1, **options):
+        Layer.__init__(self, incoming, **options)
         self.nonlinearity = nonlinearities.identity if nonlinearity is None else nonlinearity
-        self.num_filters = num_filters
-        self.filter_size = as_tuple(filter_size, 2, int)
-        self.stride = as_tuple(stride, 2, int)
-        self.untie_biases = untie_biases
-        self.flip_filters = flip_filters
-        self.num_groups = num_groups
-        self.convolution = convolution
-        if num_filters % num_groups or self.input_shape[1] % num_groups:
-            raise ValueError(f'{self.input_shape[1]} input channels and {num_filters} filters '
-                             f'cannot be parted into {num_groups} groups')
-        if pad == 'same' and not all(size % 2 for size in self.filter_size):
-            raise NotImplementedError('`same` padding needs filters of odd size')
-        self.pad = ((0, 0) if pad == 'valid' else pad if pad in ('same', 'full')
-                    else as_tuple(pad, 2, int))
-        self.W = self.add_param(W, self.get_W_shape(), name='W')
-        self.b = None
-        if b is not None:
-            shape = self.output_shape[1:] if untie_biases else (num_filters,)
-            self.b = self.add_param(b, shape, name='b', regularizable=False)
-
-    def get_W_shape(self):
-        """Return (filters, input channels of a group, rows, columns)."""
-        return (self.num_filters, self.input_shape[1] // self.num_groups) + self.filter_size
+        self.num_units, self.num_leading_axes = num_units, num_leading_axes
+        axes, inputs = len(self.input_shape), self.input_shape[num_leading_axes:]
+        if not -axes <= num_leading_axes < axes:
+            why = ('requesting more trailing axes than there are input dimensions'
+                   if num_leading_axes < 0 else 'leaving no trailing axes for the dot product')
+            raise ValueError(f'Got num_leading_axes={num_leading_axes} for a {axes}-dimensional '
+                             f'input, {why}.')
+        if None in inputs:
+            raise ValueError('A DenseLayer requires a fixed input shape (except for the leading '
+                             f'axes). Got {self.input_shape!r} for '
+                             f'num_leading_axes={num_leading_axes}.')
+        self.W = self.add_param(W, (int(np.prod(inputs)), num_units), name='W')
+        self.b = b if b is None else self.add_param(b, (num_units,), name='b',
+                                                    regularizable=False)
 
     def get_output_shape_for(self, input_shape):
         """Return the shape of the output; None where it is not known yet."""
-        pads = self.pad if isinstance(self.pad, tuple) else (self.pad, self.pad)
-        return (input_shape[0], self.num_filters) + tuple(
-            conv_output_length(*along) for along in zip(input_shape[2:], self.filter_size,
-                                                        self.stride, pads))
-
-    def convolve(self, input):
-        """Return the expression before bias and nonlinearity."""
-        border_mode = 'half' if self.pad == 'same' else self.pad
-        groups = {'num_groups': self.num_groups} if self.num_groups > 1 else {}
-        return self.convolution(input, self.W, self.input_shape, self.get_W_shape(),
-                                subsample=self.stride, border_mode=border_mode,
-                                filter_flip=self.flip_filters, **groups)
+        return tuple(input_shape[:self.num_leading_axes]) + (self.num_units,)
 
     def get_output_for(self, input, **options):
         """Return the expression of the output for this input."""
-        conved = self.convolve(input)
-        if self.b is not None:
-            pattern = ('x', 0, 1, 2) if self.untie_biases else ('x', 0, 'x', 'x')
-            conved = conved + self.b.dimshuffle(*pattern)
-        return self.nonlinearity(conved)
+        kept = self.num_leading_axes % input.ndim
+        product = T.dot(input.flatten(kept + 1) if input.ndim > kept + 1 else input, self.W)
+        return self.nonlinearity(product if self.b is None else product + self.b)
 
 
-class Conv2DDNNLayer(Conv2DLayer):
-    """Conv2DLayer with cuDNN's default: it correlates (flip_filters=False). Runs anywhere."""
+class DropoutLayer(lasagne.layers.DropoutLayer):
+    """Set elements to zero with probability p in training.
 
-    def __init__(self, incoming, num_filters, filter_size, stride=(1, 1), pad=0,
-                 untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
-                 nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
-        super().__init__(incoming, num_filters, filter_size, stride, pad, untie_biases, W, b,
-                         nonlinearity, flip_filters, **options)
-
-
-class TransposedConv2DLayer(Conv2DLayer):
-    """The transpose of a convolution (upsampling for a stride above 1), `crop` in pad's place.
-
-    W has the shape (input channels, filters, rows, columns), as in 0.2.
+    Args:
+        rescale: divide by 1 - p, so that the mean stays.
+        shared_axes: along these all elements fall together.
     """
 
-    def __init__(self, incoming, num_filters, filter_size, stride=(1, 1), crop=0,
-                 untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
-                 nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
-        self.crop = crop
-        super().__init__(incoming, num_filters, filter_size, stride, crop, untie_biases, W, b,
-                         nonlinearity, flip_filters, **options)
+    def __init__(self, incoming, p=0.5, rescale=True, shared_axes=(), **options):
+        Layer.__init__(self, incoming, **options)  # 0.1's own names its class, which is this one
+        self._srng = MRG_RandomStream(get_rng().randint(1, 2147462579))
+        self.p, self.rescale = p, rescale
+        self.shared_axes = _axes(shared_axes, len(self.input_shape))
 
-    def get_W_shape(self):
-        """Return (input channels, filters, rows, columns)."""
-        return (self.input_shape[1], self.num_filters) + self.filter_size
-
-    def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
-        return (input_shape[0], self.num_filters) + tuple(
-            None if size is None else (size - 1) * stride + filter_size - 2 * crop
-            for size, stride, filter_size, crop in zip(input_shape[2:], self.stride,
-                                                       self.filter_size, self._crops()))
-
-    def _crops(self):
-        return {'full': tuple(size - 1 for size in self.filter_size),
-                'same': tuple(size // 2 for size in self.filter_size)}.get(self.pad, self.pad)
-
-    def convolve(self, input):
-        """Return the expression before bias and nonlinearity."""
-        transpose = T.nnet.abstract_conv.AbstractConv2d_gradInputs(
-            imshp=self.output_shape, kshp=self.get_W_shape(), subsample=self.stride,
-            border_mode=self._crops(), filter_flip=not self.flip_filters)
-        size = self.get_output_shape_for(input.shape)[2:]
-        return transpose(self.W, input, size)
+    def get_output_for(self, input, deterministic=False, **options):
+        """Return the expression of the output; of the input itself with `deterministic`."""
+        if deterministic or self.p == 0:
+            return input
+        # 1 - p would be float64 for a numpy float32.
+        kept = 1 - (T.constant(self.p) if isinstance(self.p, np.generic) else self.p)
+        shape = self.input_shape if None not in self.input_shape else input.shape
+        shape = tuple(1 if axis in self.shared_axes else shape[axis] for axis in range(input.ndim))
+        mask = self._srng.binomial(shape, p=kept, dtype=input.dtype)
+        if self.shared_axes:
+            mask = T.patternbroadcast(mask, [axis in self.shared_axes
+                                             for axis in range(input.ndim)])
+        return (input / kept if self.rescale else input) * mask
 
 
-class DilatedConv2DLayer(Conv2DLayer):
-    """A correlation whose kernel's elements lie `dilation` pixels apart; no stride, no padding.
+def dropout_channels(incoming, *arguments, **options):
+    """Return a DropoutLayer that drops whole channels (Tompson et al. 2014)."""
+    axes = len(getattr(incoming, 'output_shape', incoming))
+    return DropoutLayer(incoming, *arguments, **{**options, 'shared_axes': range(2, axes)})
 
-    W has the shape (input channels, filters, rows, columns), as in 0.2.
+
+def dropout_locations(incoming, *arguments, **options):
+    """Return a DropoutLayer that drops a place in all channels."""
+    return DropoutLayer(incoming, *arguments, **{**options, 'shared_axes': (1,)})
+
+
+def _axes(axes, dimensions):
+    """Return the axes as a tuple of integers from 0 on.
+
+    Args:
+        axes: 'auto', all but the second; 'all'; an axis or several, negative ones from the end.
+
+    Raises:
+        ValueError: an axis that is not there.
     """
-
-    def __init__(self, incoming, num_filters, filter_size, dilation=(1, 1), pad=0,
-                 untie_biases=False, W=init.GlorotUniform(), b=init.Constant(0.),
-                 nonlinearity=nonlinearities.rectify, flip_filters=False, **options):
-        self.dilation = as_tuple(dilation, 2, int)
-        if pad not in (0, (0, 0), 'valid'):
-            raise NotImplementedError(f'DilatedConv2DLayer cannot pad by {pad!r}; put a PadLayer '
-                                      'below it')
-        super().__init__(incoming, num_filters, filter_size, (1, 1), 0, untie_biases, W, b,
-                         nonlinearity, flip_filters, **options)
-
-    def get_W_shape(self):
-        """Return (input channels, filters, rows, columns)."""
-        return (self.input_shape[1], self.num_filters) + self.filter_size
-
-    def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
-        return (input_shape[0], self.num_filters) + tuple(
-            None if size is None else size - (filter_size - 1) * dilation
-            for size, filter_size, dilation in zip(input_shape[2:], self.filter_size,
-                                                   self.dilation))
-
-    def convolve(self, input):
-        """Return the expression before bias and nonlinearity."""
-        return T.nnet.conv2d(input, self.W.dimshuffle(1, 0, 2, 3), filter_flip=self.flip_filters,
-                             filter_dilation=self.dilation)
+    if isinstance(axes, str):
+        named = {'auto': (0, *range(2, dimensions)), 'all': range(dimensions)}
+        if axes not in named:
+            raise ValueError(f"axes must be 'auto', 'all', an integer or a tuple, not {axes!r}")
+        axes = named[axes]
+    axes = [axes] if isinstance(axes, int_types) else list(axes)
+    if not all(-dimensions <= axis < dimensions for axis in axes):
+        raise ValueError(f'there is no such axis in {dimensions} dimensions: {axes}')
+    return tuple(int(axis) % dimensions for axis in axes)
 
 
-class Pool2DDNNLayer(Pool2DLayer):
-    """Pool2DLayer under cuDNN's name, which cannot take a partial window. Runs anywhere.
+CROPPINGS = (None, 'lower', 'upper', 'center')
 
-    cuDNN's first 'average' counts the padding.
+
+def _cropping(cropping, dimensions):
+    """Return a crop mode for each axis; None where none was given.
+
+    Raises:
+        ValueError: another word than 'lower', 'upper' or 'center'.
     """
-
-    def __init__(self, incoming, pool_size, stride=None, pad=(0, 0), ignore_border=True,
-                 mode='max', **options):
-        if not ignore_border:
-            raise NotImplementedError('Pool2DDNNLayer does not support ignore_border=False')
-        mode = 'average_inc_pad' if mode == 'average' else mode
-        super().__init__(incoming, pool_size, stride, pad, ignore_border, mode, **options)
+    cropping = (list(cropping or ()) + dimensions * [None])[:dimensions]
+    unknown = [mode for mode in cropping if mode not in CROPPINGS]
+    if unknown:
+        raise ValueError(f'Unknown crop mode {unknown[0]!r}')
+    return cropping
 
 
-class MaxPool2DDNNLayer(Pool2DDNNLayer):
-    """Pool2DDNNLayer with mode 'max'."""
+def autocrop(inputs, cropping):
+    """Return the expressions, cut to the smallest along the axes to crop.
 
-    def __init__(self, incoming, pool_size, stride=None, pad=(0, 0), ignore_border=True,
-                 **options):
-        super().__init__(incoming, pool_size, stride, pad, ignore_border, 'max', **options)
+    Args:
+        inputs: expressions with equally many axes.
+        cropping: for each axis None, 'lower', 'upper' or 'center', or None for no axis at all.
 
-
-class Upscale2DLayer(Layer):
-    """Repeat each row and each column `scale_factor` times (an integer or a pair)."""
-
-    def __init__(self, incoming, scale_factor, **options):
-        super().__init__(incoming, **options)
-        self.scale_factor = as_tuple(scale_factor, 2, int)
-        if min(self.scale_factor) < 1:
-            raise ValueError(f'Scale factor must be >= 1, not {self.scale_factor}')
-
-    def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
-        return tuple(input_shape[:2]) + tuple(
-            None if size is None else size * factor
-            for size, factor in zip(input_shape[2:], self.scale_factor))
-
-    def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
-        for axis, factor in zip((2, 3), self.scale_factor):
-            if factor > 1:
-                input = T.extra_ops.repeat(input, factor, axis)
-        return input
+    Raises:
+        ValueError: another word, or expressions with different numbers of axes.
+    """
+    if cropping is None:
+        return inputs
+    _check_axes([x.ndim for x in inputs], inputs)
+    for axis, mode in enumerate(_cropping(cropping, inputs[0].ndim)):
+        if mode is not None:
+            shortest = T.min(T.stack([x.shape[axis] for x in inputs]))
+            inputs = [_crop(x, axis, shortest, mode) for x in inputs]
+    return inputs
 
 
-class Pool1DLayer(Layer):
-    """Pooling over the last axis, (batch, channels, positions); arguments as of Pool2DLayer."""
+def autocrop_array_shapes(input_shapes, cropping):
+    """Return the shapes after `autocrop`; None where they are not known yet.
 
-    def __init__(self, incoming, pool_size, stride=None, pad=0, ignore_border=True, mode='max',
-                 **options):
-        super().__init__(incoming, **options)
-        (self.pool_size,) = as_tuple(pool_size, 1)
-        (self.stride,) = as_tuple(pool_size if stride is None else stride, 1)
-        (self.pad,) = as_tuple(pad, 1)
-        self.ignore_border, self.mode = ignore_border, mode
-
-    def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
-        return input_shape[:-1] + (pool_output_length(input_shape[-1], self.pool_size, self.stride,
-                                                      self.pad, self.ignore_border),)
-
-    def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
-        pooled = pool_2d(T.shape_padright(input), ws=(self.pool_size, 1), stride=(self.stride, 1),
-                         pad=(self.pad, 0), ignore_border=self.ignore_border, mode=self.mode)
-        return pooled[:, :, :, 0]
+    Raises:
+        ValueError: as `autocrop`.
+    """
+    if cropping is None:
+        return input_shapes
+    _check_axes([len(shape) for shape in input_shapes], input_shapes)
+    cropping = _cropping(cropping, len(input_shapes[0]))
+    shortest = [None if None in sizes else min(sizes) for sizes in zip(*input_shapes)]
+    return [tuple(size if mode is None else least
+                  for size, least, mode in zip(shape, shortest, cropping))
+            for shape in input_shapes]
 
 
-class Upscale1DLayer(Layer):
-    """Repeat each position of (batch, channels, positions) `scale_factor` times."""
+def _check_axes(dimensions, inputs):
+    if len(set(dimensions)) > 1:
+        raise ValueError(f'Not all inputs are of the same dimensionality. Got {len(inputs)} inputs '
+                         f'of dimensionalities {dimensions}.')
 
-    def __init__(self, incoming, scale_factor, **options):
-        super().__init__(incoming, **options)
-        (self.scale_factor,) = as_tuple(scale_factor, 1, int)
-        if self.scale_factor < 1:
-            raise ValueError(f'Scale factor must be >= 1, not {self.scale_factor}')
 
-    def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
-        length = input_shape[2]
-        return input_shape[:2] + (None if length is None else length * self.scale_factor,)
-
-    def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
-        return T.extra_ops.repeat(input, self.scale_factor, 2)
+def _crop(x, axis, length, mode):
+    """Return so much of an axis of x."""
+    beyond = x.shape[axis] - length
+    start = {'lower': 0, 'upper': beyond, 'center': beyond // 2}[mode]
+    return x[(slice(None),) * axis + (slice(start, start + length),)]
 
 
 class _CroppingMergeLayer(MergeLayer):
-    """Merge layers; `cropping` first cuts all to the smallest.
-
-    Args:
-        cropping: for each axis None, 'lower', 'upper' or 'center', or None for no axis at all.
+    """Merge layers; `cropping` first cuts all to the smallest, see `autocrop`.
 
     Raises:
         ValueError: another word, or sizes that differ where they must not.
@@ -268,25 +197,23 @@ class _CroppingMergeLayer(MergeLayer):
 
     def __init__(self, incomings, cropping=None, **options):
         super().__init__(incomings, **options)
-        dimensions = len(self.input_shapes[0])
-        self.cropping = (list(cropping or ()) + dimensions * [None])[:dimensions]
-        if self.axis is not None:
-            self.cropping[self.axis] = None
-        unknown = set(self.cropping) - {None, 'lower', 'upper', 'center'}
-        if unknown:
-            raise ValueError(f'Unknown crop mode {unknown.pop()!r}')
+        self.cropping = cropping
+        if cropping is not None:
+            self.cropping = _cropping(cropping, len(self.input_shapes[0]))
+            if self.axis is not None:
+                self.cropping[self.axis] = None
 
     def get_output_shape_for(self, input_shapes):
         """Return the shape of the output; None where it is not known yet."""
-        return tuple(self._length(*along) for along in zip(range(len(self.cropping)),
-                                                           zip(*input_shapes)))
+        input_shapes = autocrop_array_shapes(input_shapes, self.cropping)
+        _check_axes([len(shape) for shape in input_shapes], input_shapes)
+        return tuple(self._length(axis, lengths, len(input_shapes[0]))
+                     for axis, lengths in enumerate(zip(*input_shapes)))
 
-    def _length(self, axis, lengths):
+    def _length(self, axis, lengths, dimensions):
         known = [length for length in lengths if length is not None]
-        if self.axis is not None and axis == self.axis % len(self.cropping):
+        if self.axis is not None and axis == self.axis % dimensions:
             return sum(known) if len(known) == len(lengths) else None
-        if self.cropping[axis] is not None:
-            return min(known) if len(known) == len(lengths) else None
         if len(set(known)) > 1:
             raise ValueError(f'Mismatch: the inputs of {self.name or type(self).__name__} are '
                              f'{", ".join(map(str, known))} long along axis {axis}')
@@ -294,18 +221,7 @@ class _CroppingMergeLayer(MergeLayer):
 
     def cropped(self, inputs):
         """Return the inputs' expressions, cut to the smallest along the axes to crop."""
-        for axis, mode in enumerate(self.cropping):
-            if mode is not None:
-                shortest = T.min(T.stack([x.shape[axis] for x in inputs]))
-                inputs = [_crop(x, axis, shortest, mode) for x in inputs]
-        return inputs
-
-
-def _crop(x, axis, length, mode):
-    """Return so much of an axis of x."""
-    beyond = x.shape[axis] - length
-    start = {'lower': 0, 'upper': beyond, 'center': beyond // 2}[mode]
-    return x[(slice(None),) * axis + (slice(start, start + length),)]
+        return autocrop(inputs, self.cropping)
 
 
 class ConcatLayer(_CroppingMergeLayer):
@@ -402,23 +318,33 @@ class _PerAxisLayer(Layer):
 
     def __init__(self, incoming, shared_axes, **options):
         super().__init__(incoming, **options)
-        if shared_axes == 'auto':
-            shared_axes = (0,) + tuple(range(2, len(self.input_shape)))
-        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes)
+        self.shared_axes = _axes(shared_axes, len(self.input_shape))
 
     def _add(self, parameter, name, **tags):
-        shape = [size for axis, size in enumerate(self.input_shape)
-                 if axis not in self.shared_axes]
-        if None in shape:
-            raise ValueError(f'{type(self).__name__} needs specified input sizes for all axes that '
-                             f'its {name} is not shared over')
-        return self.add_param(parameter, shape, name, **tags)
+        return _add_shared(self, parameter, name, self.shared_axes, **tags)
 
     def _spread(self, parameter):
-        """Return a parameter with an axis of length 1 for each that it is shared over."""
-        kept = iter(range(parameter.ndim))
-        return parameter.dimshuffle(*('x' if axis in self.shared_axes else next(kept)
-                                      for axis in range(len(self.input_shape))))
+        return _spread(parameter, self.shared_axes, len(self.input_shape))
+
+
+def _add_shared(layer, parameter, name, axes, **tags):
+    """Add a parameter with one element for each place along all axes but these.
+
+    Raises:
+        ValueError: such an axis of unknown size.
+    """
+    shape = [size for axis, size in enumerate(layer.input_shape) if axis not in axes]
+    if None in shape:
+        raise ValueError(f'{type(layer).__name__} needs specified input sizes for all axes that '
+                         f'its {name} is not shared over.')
+    return layer.add_param(parameter, shape, name, **tags)
+
+
+def _spread(parameter, axes, dimensions):
+    """Return a parameter with an axis of length 1 for each that it is shared over."""
+    kept = iter(range(parameter.ndim))
+    return parameter.dimshuffle(*('x' if axis in axes else next(kept)
+                                  for axis in range(dimensions)))
 
 
 class BiasLayer(_PerAxisLayer):
@@ -447,9 +373,10 @@ class ScaleLayer(_PerAxisLayer):
 
 def standardize(layer, offset, scale, shared_axes='auto'):
     """Return the layer minus an offset and over a scale, arrays that training leaves alone."""
-    layer = BiasLayer(layer, -floatX(offset), shared_axes)
+    as_given = isinstance(offset, theano.Variable), isinstance(scale, theano.Variable)
+    layer = BiasLayer(layer, -(offset if as_given[0] else floatX(offset)), shared_axes)
     layer.params[layer.b].discard('trainable')
-    layer = ScaleLayer(layer, 1 / floatX(scale), shared_axes)
+    layer = ScaleLayer(layer, floatX(1) / (scale if as_given[1] else floatX(scale)), shared_axes)
     layer.params[layer.scales].discard('trainable')
     return layer
 
@@ -474,12 +401,11 @@ class RandomizedRectifierLayer(Layer):
 
     def __init__(self, incoming, lower=0.3, upper=0.8, shared_axes='auto', **options):
         super().__init__(incoming, **options)
-        if not isinstance(lower, theano.graph.basic.Variable) and not lower <= upper:
+        wrong = lower > upper
+        if not isinstance(wrong, theano.Variable) and wrong:
             raise ValueError('Upper bound for RandomizedRectifierLayer needs to be higher than '
                              'lower bound.')
-        if shared_axes == 'auto':
-            shared_axes = (0,) + tuple(range(2, len(self.input_shape)))
-        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes)
+        self.shared_axes = _axes(shared_axes, len(self.input_shape))
         self.lower, self.upper = lower, upper
         self._srng = MRG_RandomStream(get_rng().randint(1, 2147462579))
 
@@ -517,6 +443,7 @@ class BatchNormLayer(Layer):
 
     With `deterministic=True` (or batch_norm_use_averages=True) by the running means that training
     has gathered, else by those of the batch, which the running ones then follow at rate alpha.
+    These have the tag `batch_norm_stat`.
     Source: Ioffe & Szegedy 2015; the running inverse deviation `inv_std` is Lasagne 0.2's.
     """
 
@@ -524,19 +451,13 @@ class BatchNormLayer(Layer):
                  gamma=init.Constant(1), mean=init.Constant(0), inv_std=init.Constant(1),
                  **options):
         super().__init__(incoming, **options)
-        if axes == 'auto':
-            axes = (0,) + tuple(range(2, len(self.input_shape)))
-        self.axes = (axes,) if isinstance(axes, int) else tuple(axes)
+        self.axes = _axes(axes, len(self.input_shape))
         self.epsilon, self.alpha = epsilon, alpha
-        shape = [size for axis, size in enumerate(self.input_shape) if axis not in self.axes]
-        if None in shape:
-            raise ValueError('BatchNormLayer needs known sizes along the axes it keeps')
-        self.beta = beta if beta is None else self.add_param(beta, shape, 'beta',
-                                                             regularizable=False)
-        self.gamma = gamma if gamma is None else self.add_param(gamma, shape, 'gamma')
-        self.mean = self.add_param(mean, shape, 'mean', trainable=False, regularizable=False)
-        self.inv_std = self.add_param(inv_std, shape, 'inv_std', trainable=False,
-                                      regularizable=False)
+        add = functools.partial(_add_shared, self, axes=self.axes)
+        average = {'trainable': False, 'regularizable': False, 'batch_norm_stat': True}
+        self.beta = beta if beta is None else add(beta, 'beta', regularizable=False)
+        self.gamma = gamma if gamma is None else add(gamma, 'gamma')
+        self.mean, self.inv_std = add(mean, 'mean', **average), add(inv_std, 'inv_std', **average)
 
     def get_output_for(self, input, deterministic=False, batch_norm_use_averages=None,
                        batch_norm_update_averages=None, **options):
@@ -552,18 +473,41 @@ class BatchNormLayer(Layer):
         if update_averages:
             mean = mean + 0 * self._running(self.mean, batch_mean)
             inv_std = inv_std + 0 * self._running(self.inv_std, batch_inv_std)
-        kept = iter(range(input.ndim - len(self.axes)))
-        pattern = ['x' if axis in self.axes else next(kept) for axis in range(input.ndim)]
-        gamma = 1 if self.gamma is None else self.gamma.dimshuffle(pattern)
-        beta = 0 if self.beta is None else self.beta.dimshuffle(pattern)
-        return ((input - mean.dimshuffle(pattern)) * (gamma * inv_std.dimshuffle(pattern))
-                + beta)
+        spread = functools.partial(_spread, axes=self.axes, dimensions=input.ndim)
+        gamma = 1 if self.gamma is None else spread(self.gamma)
+        beta = 0 if self.beta is None else spread(self.beta)
+        return (input - spread(mean)) * (gamma * spread(inv_std)) + beta
 
     def _running(self, average, batch_value):
         """Return a copy of the average with the update that a compiled function will make."""
         running = theano.clone(average, share_inputs=False)
-        running.default_update = (1 - self.alpha) * running + self.alpha * batch_value
+        update = (1 - self.alpha) * running + self.alpha * batch_value
+        # An average of one element broadcasts, a batch's value need not know that it does.
+        running.default_update = T.patternbroadcast(update, running.broadcastable)
         return running
+
+
+class StandardizationLayer(Layer):
+    """Give each example mean 0 and variance 1, in training and after it.
+
+    Args:
+        axes: over which the two are taken: 'auto', the last of two axes, and all behind the first
+            two of more; 'spatial', all behind the first two; 'features', all behind the first;
+            or an axis or several.
+    """
+
+    def __init__(self, incoming, axes='auto', epsilon=1e-4, **options):
+        super().__init__(incoming, **options)
+        dimensions = len(self.input_shape)
+        named = {'auto': range(1 if dimensions == 2 else 2, dimensions),
+                 'spatial': range(2, dimensions), 'features': range(1, dimensions)}
+        self.axes = _axes(named.get(axes, axes) if isinstance(axes, str) else axes, dimensions)
+        self.epsilon = epsilon
+
+    def get_output_for(self, input, **options):
+        """Return the expression of the output for this input."""
+        variance = input.var(self.axes, keepdims=True)
+        return (input - input.mean(self.axes, keepdims=True)) / T.sqrt(variance + self.epsilon)
 
 
 def batch_norm(layer, **options):
@@ -572,16 +516,173 @@ def batch_norm(layer, **options):
     The layer loses its bias, which the normalisation would take away, and its nonlinearity, which
     follows in a layer of its own.
     """
-    from lasagne.layers import NonlinearityLayer
+    return _before_nonlinearity(layer, 'bn', options, [(BatchNormLayer, '')])
 
+
+def instance_norm(layer, learn_scale=True, learn_bias=True, **options):
+    """Return the layer with each map of each example standardised before its nonlinearity.
+
+    A scale and a bias for each channel follow, if wanted (Ulyanov et al. 2016).
+    """
+    kinds = [(StandardizationLayer, ''), *[(ScaleLayer, '_scale')] * bool(learn_scale),
+             *[(BiasLayer, '_bias')] * bool(learn_bias)]
+    return _before_nonlinearity(layer, 'in', {'axes': 'spatial', **options}, kinds)
+
+
+def layer_norm(layer, **options):
+    """Return the layer with each example standardised as a whole before its nonlinearity.
+
+    A scale and a bias for each channel follow (Ba et al. 2016).
+    """
+    return _before_nonlinearity(layer, 'ln', {'axes': 'features', **options}, [
+        (StandardizationLayer, ''), (ScaleLayer, '_scale'), (BiasLayer, '_bias')])
+
+
+def _before_nonlinearity(layer, short, options, kinds):
+    """Put layers between a layer, without its bias, and its nonlinearity.
+
+    Args:
+        short: behind the layer's name it is the name of the first of them, if options has none.
+        options: of the first.
+        kinds: (class, what follows in its name) of each.
+    """
     nonlinearity = getattr(layer, 'nonlinearity', None)
     if nonlinearity is not None:
         layer.nonlinearity = nonlinearities.identity
     if getattr(layer, 'b', None) is not None:
         del layer.params[layer.b]
         layer.b = None
-    name = options.pop('name', layer.name and f'{layer.name}_bn')
-    layer = BatchNormLayer(layer, name=name, **options)
+    own = getattr(layer, 'name', None)
+    name = options.pop('name', None) or (own and f'{own}_{short}')
+    for kind, suffix in kinds:
+        layer = kind(layer, name=name and name + suffix, **options)
+        options = {}
     if nonlinearity is None:
         return layer
     return NonlinearityLayer(layer, nonlinearity, name=name and f'{name}_nonlin')
+
+
+class TransformerLayer(MergeLayer):
+    """Take each image through an affine map of its own (Jaderberg et al. 2015).
+
+    Args:
+        incoming: the images (batch, channels, rows, columns).
+        localization_network: a layer (batch, 6): for each image the map, in row order (2, 3), from
+            (x, y, 1) of the output to (x, y) of the input; both are -1 to 1.
+        downsample_factor: how much smaller the output is, a number or one for rows and columns.
+        border_mode: what lies beyond: 'nearest', 'mirror' or 'wrap'.
+
+    Raises:
+        ValueError: other shapes, or another border_mode.
+    """
+
+    def __init__(self, incoming, localization_network, downsample_factor=1,
+                 border_mode='nearest', **options):
+        super().__init__([incoming, localization_network], **options)
+        self.downsample_factor = as_tuple(downsample_factor, 2)
+        self.border_mode = border_mode
+        images, maps = self.input_shapes
+        if len(maps) != 2 or maps[1] != 6:
+            raise ValueError('The localization network must have output shape: (batch_size, 6)')
+        if len(images) != 4:
+            raise ValueError('The input network must have a 4-dimensional output shape: '
+                             '(batch_size, num_input_channels, input_rows, input_columns)')
+        if border_mode not in BORDERS:
+            raise ValueError(f'border_mode must be one of {", ".join(BORDERS)}, not {border_mode}')
+
+    def get_output_shape_for(self, input_shapes):
+        """Return the shape of the output; None where it is not known yet."""
+        shape = input_shapes[0]
+        return tuple(shape[:2]) + tuple(None if size is None else int(size // factor)
+                                        for size, factor in zip(shape[2:],
+                                                                self.downsample_factor))
+
+    def get_output_for(self, inputs, **options):
+        """Return the expression of the output for these inputs."""
+        images, maps = inputs
+        size = [T.cast(images.shape[axis] // factor, 'int64')
+                for axis, factor in zip((2, 3), self.downsample_factor)]
+        y, x = (_from_minus_one_to_one(length) for length in size)
+        grid = T.stack([T.tile(x, size[0]), T.repeat(y, size[1]), T.ones((size[0] * size[1],))])
+        places = T.dot(maps.reshape((-1, 2, 3)), grid)  # (batch, x and y, positions)
+        sampled = _interpolated(images, places[:, 1], places[:, 0], BORDERS[self.border_mode])
+        return sampled.reshape((images.shape[0], images.shape[1], *size))
+
+
+def _from_minus_one_to_one(length):
+    """Return so many numbers, evenly spaced."""
+    return T.arange(length).astype(theano.config.floatX) * (2 / T.maximum(length - 1, 1)).astype(
+        theano.config.floatX) - 1
+
+
+# What stands in the place of an index beyond the border, of so many places.
+BORDERS = {
+    'nearest': lambda index, length: T.clip(index, 0, length - 1),
+    'mirror': lambda index, length: abs((index + length - 1) % T.maximum(2 * (length - 1), 1)
+                                        - (length - 1)),
+    'wrap': lambda index, length: index % length,
+}
+
+
+def _interpolated(images, y, x, border):
+    """Return the images between their pixels, bilinearly: (batch, channels, positions).
+
+    Args:
+        images: (batch, channels, rows, columns).
+        y, x: (batch, positions), -1 to 1.
+        border: (index, length) to the index to take.
+    """
+    total, batch = 0, T.arange(images.shape[0]).dimshuffle(0, 'x')
+    around = []
+    for place, axis in ((y, 2), (x, 3)):
+        place = (place + 1) / 2 * (images.shape[axis] - 1).astype(place.dtype)
+        first = T.floor(place)
+        around.append([(first, first + 1 - place), (first + 1, place - first)])
+    for row, row_weight in around[0]:
+        for column, column_weight in around[1]:
+            pixels = images[batch, :, border(row.astype('int64'), images.shape[2]),
+                            border(column.astype('int64'), images.shape[3])]
+            total = total + pixels * (row_weight * column_weight).dimshuffle(0, 1, 'x')
+    return total.dimshuffle(0, 2, 1)
+
+
+def flattened_shape(self, input_shape):
+    """Return the shape of a FlattenLayer's output; None where it is not known yet."""
+    kept, flat = input_shape[:self.outdim - 1], input_shape[self.outdim - 1:]
+    return tuple(kept) + (None if None in flat else int(np.prod(flat)),)
+
+
+def padded_shape(self, input_shape):
+    """Return the shape of a PadLayer's output; None where it is not known yet."""
+    axes = len(input_shape) - self.batch_ndim
+    widths = [self.width] * axes if isinstance(self.width, int_types) else list(self.width)
+    sizes = list(input_shape)
+    for axis, width in enumerate(widths, start=self.batch_ndim):
+        if sizes[axis] is not None:
+            sizes[axis] += 2 * width if isinstance(width, int_types) else sum(width)
+    return tuple(sizes)
+
+
+def sliced_shape(self, input_shape):
+    """Return the shape of a SliceLayer's output; None where it is not known yet."""
+    sizes = list(input_shape)
+    if isinstance(self.slice, int_types):
+        del sizes[self.axis]
+    elif sizes[self.axis] is not None:
+        sizes[self.axis] = len(range(*self.slice.indices(sizes[self.axis])))
+    return tuple(sizes)
+
+
+def with_plain_integers(original):
+    """Return a function whose integers may be numpy's: 0.1 asks whether they are Python's."""
+    def plain(value):
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(plain, value))
+        return int(value) if isinstance(value, np.integer) else value
+
+    def mended(*arguments, **options):
+        return original(*map(plain, arguments),
+                        **{name: plain(value) for name, value in options.items()})
+
+    mended.__wrapped__ = original
+    return mended

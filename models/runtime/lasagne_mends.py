@@ -3,40 +3,25 @@
 Lasagne 0.2 was never released; the Recipes and nearly all code of 2015 and 2016 need 0.2.dev1.
 """
 
-import importlib.metadata
-import sys
-import types
-
 from models.runtime import theano_mends
+from models.runtime.imports import without_pkg_resources
 from models.runtime.theano_mends import put_module
 
 
 def apply():
     """Import Lasagne and apply every mend below."""
-    import_without_pkg_resources()
+    with without_pkg_resources():
+        import lasagne  # noqa: F401
+    from models.runtime import lasagne_base
+
+    lasagne_base.apply()
     mend_rectifiers()
     mend_types_of_values()
     mend_iterables()
     mend_normalisation_type()
+    mend_shapes()
     add_layers()
     add_functions()
-
-
-def import_without_pkg_resources():
-    """Import Lasagne, which asks pkg_resources for its own version and for nothing else.
-
-    setuptools 82 no longer has pkg_resources, and those from 67 on warn of its use.
-    """
-    stand_in = types.ModuleType('pkg_resources')
-    stand_in.get_distribution = importlib.metadata.distribution
-    real = sys.modules.get('pkg_resources')
-    sys.modules['pkg_resources'] = stand_in
-    try:
-        import lasagne  # noqa: F401
-    finally:
-        del sys.modules['pkg_resources']
-        if real is not None:
-            sys.modules['pkg_resources'] = real
 
 
 def mend_rectifiers():
@@ -125,39 +110,83 @@ def mend_types_of_values():
 
 
 def add_layers():
-    """Put the layers of `lasagne_layers` under their 0.2 names, `lasagne.layers.dnn` included.
+    """Put the layers of 0.2 under their names, `lasagne.layers.dnn` included.
 
     0.1's own module dnn raises ImportError without a CUDA device, and every network of the
     Recipes imports its convolution from there.
     """
-    from lasagne import layers
+    from lasagne import layers, theano_extensions
 
+    from models.runtime import lasagne_convolutions as convolutions
     from models.runtime import lasagne_layers as ours
+    from models.runtime import lasagne_pooling as pooling
+    from models.runtime import lasagne_recurrent as recurrent
 
-    # 0.2 has these modules that 0.1 does not have; the first has what 0.1 keeps in dense too
+    # 0.2 has these modules that 0.1 does not have; the first has what 0.1 keeps in dense too.
     special = put_module('lasagne.layers.special', NonlinearityLayer=layers.NonlinearityLayer)
+    local = put_module('lasagne.layers.local')
     places = {
-        layers.conv: [ours.Conv2DLayer, ours.TransposedConv2DLayer, ours.DilatedConv2DLayer],
-        layers.pool: [ours.Pool1DLayer, ours.Upscale1DLayer, ours.Upscale2DLayer],
-        layers.merge: [ours.ConcatLayer, ours.ElemwiseMergeLayer, ours.ElemwiseSumLayer],
-        layers.normalization: [ours.BatchNormLayer, ours.batch_norm],
+        layers.dense: [ours.DenseLayer],
+        layers.noise: [ours.DropoutLayer, ours.dropout_channels, ours.dropout_locations],
+        layers.conv: [convolutions.BaseConvLayer, convolutions.Conv1DLayer,
+                      convolutions.Conv2DLayer, convolutions.Conv3DLayer,
+                      convolutions.TransposedConv2DLayer, convolutions.TransposedConv3DLayer,
+                      convolutions.DilatedConv2DLayer],
+        local: [convolutions.LocallyConnected2DLayer],
+        layers.pool: [pooling.Pool1DLayer, pooling.MaxPool1DLayer, pooling.Pool3DLayer,
+                      pooling.MaxPool3DLayer, pooling.Upscale1DLayer, pooling.Upscale2DLayer,
+                      pooling.Upscale3DLayer, pooling.SpatialPyramidPoolingLayer],
+        layers.merge: [ours.autocrop, ours.autocrop_array_shapes, ours.ConcatLayer,
+                       ours.ElemwiseMergeLayer, ours.ElemwiseSumLayer],
+        layers.normalization: [ours.BatchNormLayer, ours.batch_norm, ours.StandardizationLayer,
+                               ours.instance_norm, ours.layer_norm],
+        layers.recurrent: [recurrent.CustomRecurrentLayer, recurrent.RecurrentLayer,
+                           recurrent.LSTMLayer, recurrent.GRULayer],
         special: [ours.BiasLayer, ours.ScaleLayer, ours.standardize, ours.ExpressionLayer,
-                  ours.InverseLayer, ours.ParametricRectifierLayer, ours.prelu,
-                  ours.RandomizedRectifierLayer, ours.rrelu],
+                  ours.InverseLayer, ours.TransformerLayer, ours.ParametricRectifierLayer,
+                  ours.prelu, ours.RandomizedRectifierLayer, ours.rrelu],
     }
     for module, members in places.items():
         for member in members:
             setattr(module, member.__name__, member)
             setattr(layers, member.__name__, member)
-    for module in (layers, layers.conv):
-        module.Deconv2DLayer = ours.TransposedConv2DLayer
-    for module in (layers, layers.merge):
-        module.concat = ours.ConcatLayer
+    for name, module, member in (
+            ('Deconv2DLayer', layers.conv, convolutions.TransposedConv2DLayer),
+            ('Deconv3DLayer', layers.conv, convolutions.TransposedConv3DLayer),
+            ('concat', layers.merge, ours.ConcatLayer),
+            ('dropout', layers.noise, ours.DropoutLayer),
+            ('spatial_dropout', layers.noise, ours.dropout_channels)):
+        setattr(module, name, member)
+        setattr(layers, name, member)
+    layers.recurrent.DenseLayer = ours.DenseLayer
+    layers.conv.conv_input_length = convolutions.conv_input_length
+    theano_extensions.conv.conv1d_mc0 = convolutions.conv1d_mc0
+    layers.pool.pool_2d, layers.pool.pool_3d = pooling.pool_2d, pooling.pool_3d
 
-    put_module('lasagne.layers.dnn', Conv2DDNNLayer=ours.Conv2DDNNLayer,
-               Pool2DDNNLayer=ours.Pool2DDNNLayer, MaxPool2DDNNLayer=ours.MaxPool2DDNNLayer,
+    put_module('lasagne.layers.dnn', Conv2DDNNLayer=convolutions.Conv2DDNNLayer,
+               Conv3DDNNLayer=convolutions.Conv3DDNNLayer,
+               Pool2DDNNLayer=pooling.Pool2DDNNLayer,
+               MaxPool2DDNNLayer=pooling.MaxPool2DDNNLayer,
+               Pool3DDNNLayer=pooling.Pool3DDNNLayer,
+               MaxPool3DDNNLayer=pooling.MaxPool3DDNNLayer,
+               SpatialPyramidPoolingDNNLayer=pooling.SpatialPyramidPoolingDNNLayer,
                BatchNormDNNLayer=ours.BatchNormLayer, batch_norm_dnn=ours.batch_norm)
-    put_module('lasagne.layers.corrmm', Conv2DMMLayer=ours.Conv2DDNNLayer)
+    put_module('lasagne.layers.corrmm', Conv2DMMLayer=convolutions.Conv2DDNNLayer)
+
+
+def mend_shapes():
+    """Let layers of 0.1 take unknown sizes and numpy's integers, as those of 0.2 do."""
+    from lasagne import layers
+
+    from models.runtime import lasagne_layers as ours
+    from models.runtime.lasagne_pooling import with_four_axes
+
+    layers.FlattenLayer.get_output_shape_for = ours.flattened_shape
+    layers.PadLayer.get_output_shape_for = ours.padded_shape
+    layers.SliceLayer.get_output_shape_for = ours.sliced_shape
+    for kind in (layers.ReshapeLayer, layers.DimshuffleLayer, layers.PadLayer):
+        kind.__init__ = ours.with_plain_integers(kind.__init__)
+    layers.Pool2DLayer.__init__ = with_four_axes(layers.Pool2DLayer.__init__)
 
 
 def add_functions():
@@ -166,11 +195,19 @@ def add_functions():
 
     from models.runtime import lasagne_functions as ours
 
-    for function in (ours.elu, ours.softplus, ours.ScaledTanh):
-        setattr(lasagne.nonlinearities, function.__name__, function)
-    lasagne.nonlinearities.ScaledTanH = ours.ScaledTanh  # its first name
-    for function in (ours.binary_hinge_loss, ours.multiclass_hinge_loss, ours.binary_accuracy,
-                     ours.categorical_accuracy):
-        setattr(lasagne.objectives, function.__name__, function)
-    lasagne.updates.adamax = ours.adamax
-    lasagne.utils.collect_shared_vars = ours.collect_shared_vars
+    places = {
+        lasagne.nonlinearities: [ours.elu, ours.softplus, ours.ScaledTanH, ours.SELU],
+        lasagne.objectives: [
+            ours.align_targets, ours.binary_crossentropy, ours.squared_error, ours.huber_loss,
+            ours.binary_hinge_loss, ours.multiclass_hinge_loss, ours.binary_accuracy,
+            ours.categorical_accuracy],
+        lasagne.updates: [ours.get_or_compute_grads, ours.adamax, ours.amsgrad],
+    }
+    for module, members in places.items():
+        for member in members:
+            setattr(module, member.__name__, member)
+    lasagne.nonlinearities.ScaledTanh = ours.ScaledTanH  # its other name
+    lasagne.nonlinearities.selu = ours.selu
+    for name in ('sgd', 'momentum', 'nesterov_momentum', 'adagrad', 'rmsprop', 'adadelta', 'adam',
+                 'adamax', 'amsgrad'):
+        setattr(lasagne.updates, name, ours.with_plain_rates(getattr(lasagne.updates, name)))

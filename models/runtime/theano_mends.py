@@ -8,8 +8,14 @@ from collections import OrderedDict
 
 import numpy as np
 import theano
+import theano.graph.destroyhandler
+import theano.graph.optdb
+import theano.graph.params_type
 import theano.graph.toolbox
 import theano.graph.utils
+import theano.link.basic
+import theano.link.c.basic
+import theano.link.c.cmodule
 import theano.sandbox.rng_mrg
 import theano.tensor as T
 import theano.tensor.nnet.neighbours
@@ -18,7 +24,7 @@ from theano.compile import builders
 from theano.graph.basic import clone_get_equiv
 from theano.graph.op import ExternalCOp, OpenMPOp
 from theano.link.c.basic import CLinker
-from theano.link.c.interface import CLinkerObject
+from theano.link.c.interface import CLinkerObject, CLinkerOp
 from theano.scan import utils as scan_utils  # theano.scan itself is a function
 from theano.tensor import blas
 from theano.tensor.basic import Join
@@ -26,6 +32,7 @@ from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet import corr, corr3d
 from theano.tensor.random.utils import RandomStream
 from theano.tensor.signal import pool
+from theano.tensor.var import _tensor_py_operators
 
 
 def apply():
@@ -35,9 +42,11 @@ def apply():
     mend_cache_of_external_code()
     mend_cache_of_ops_without_properties()
     mend_pooling_ties()
+    mend_mean_pooling_with_padding()
     mend_relu()
     mend_inlining()
     mend_shapes_of_joins()
+    mend_new_axes()
     restore_names()
     restore_assigned_gradients()
 
@@ -99,8 +108,9 @@ def mend_cache_of_ops_without_properties():
 
     def cmodule_key_(self, fgraph, *arguments, **options):
         version, signature = original(self, fgraph, *arguments, **options)
-        if not version:
-            nodes = fgraph.toposort()
+        nodes = fgraph.toposort()
+        # A scan asks for the key of its inner graph, where ops may run in Python.
+        if not version and all(isinstance(node.op, CLinkerOp) for node in nodes):
             types = [variable.type for node in nodes for variable in node.inputs + node.outputs]
             parts = ([node.op.c_code_cache_version_apply(node) for node in nodes]
                      + [kind.c_code_cache_version() for kind in types
@@ -137,6 +147,33 @@ def _with_one_switch(original):
         return code.replace(window, 'bool switched = false;\n' + window, 1)
 
     return c_code
+
+
+def mend_mean_pooling_with_padding():
+    """Give means that leave the padding out (`average_exc_pad`) a gradient where there is padding.
+
+    Theano computes such a mean and refuses its gradient: "padding must be zero". Each pixel gets
+    the gradient over the number of real pixels in the window, as of PyTorch's
+    avg_pool2d(count_include_pad=False).
+    """
+    original = pool.AveragePoolGrad.c_code
+
+    def c_code(self, *arguments):
+        code = original(self, *arguments)
+        if self.mode != 'average_exc_pad':
+            return code
+        code, refusals = re.subn(r'!0 && !0 && nonzero_padding', '0', code)
+        # Theano lets a window that begins in the padding end one padding too late.
+        code, windows = re.subn(
+            r'if \(!0 && !0 && r_st\[(\d)\] < pd\[\1\]\)\s*{.*?}\s*r_end\[\1\] = [^;]*;',
+            r'r_end[\1] = std::min(r_st[\1] + ws[\1], r[\1] - pd[\1]);'
+            r' r_st[\1] = std::max(r_st[\1], pd[\1]);', code, flags=re.DOTALL)
+        if (refusals, windows) != (1, self.ndim):
+            raise RuntimeError('the pooling code is not that of Theano-PyMC 1.1.2')
+        return code
+
+    pool.AveragePoolGrad.c_code = c_code
+    pool.AveragePoolGrad.c_code_cache_version = lambda self: ('real pixels', 1, self.openmp)
 
 
 def rectify(x, leakiness=0):
@@ -205,6 +242,23 @@ def mend_shapes_of_joins():
     Join.infer_shape = infer_shape
 
 
+def mend_new_axes():
+    """Let an index with a new axis leave out the axes behind it: x[:, None] of a matrix or more.
+
+    Theano takes it to drop them: "You cannot drop a non-broadcastable dimension".
+    """
+    original = _tensor_py_operators.__getitem__
+
+    def __getitem__(self, index):
+        places = index if isinstance(index, tuple) else (index,)
+        new = any(place is None for place in places)
+        if new and not any(place is Ellipsis for place in places):
+            index = (*places, Ellipsis)
+        return original(self, index)
+
+    _tensor_py_operators.__getitem__ = __getitem__
+
+
 def restore_names():
     """Give back the names under which code of 2015 knows things that have moved."""
     theano.Variable, theano.Apply = theano.graph.basic.Variable, theano.graph.basic.Apply
@@ -244,14 +298,27 @@ def restore_gof():
     """Bring back `theano.gof`, the graphs' package, which is called `theano.graph` now."""
     graph = theano.graph
     parts = {'graph': graph.basic, 'op': graph.op, 'type': graph.type, 'fg': graph.fg,
-             'opt': graph.opt, 'toolbox': graph.toolbox, 'null_type': graph.null_type,
-             'utils': graph.utils}
+             'opt': graph.opt, 'optdb': graph.optdb, 'toolbox': graph.toolbox,
+             'null_type': graph.null_type, 'utils': graph.utils,
+             'params_type': graph.params_type, 'destroyhandler': graph.destroyhandler,
+             'cc': theano.link.c.basic, 'cmodule': theano.link.c.cmodule,
+             'link': theano.link.basic}
     put_module('theano.gof', **public(*parts.values()), PureOp=graph.op.Op)
     for name, part in parts.items():
         put_module(f'theano.gof.{name}', **public(part))
-    # These two have become generators, one of them under another name.
-    theano.gof.graph.ancestors = lambda *arguments: list(graph.basic.ancestors(*arguments))
-    theano.gof.graph.inputs = lambda *arguments: list(graph.basic.graph_inputs(*arguments))
+    # These have become generators, most under other names.
+    for name, walk in (('ancestors', graph.basic.ancestors), ('inputs', graph.basic.graph_inputs),
+                       ('variables', graph.basic.vars_between),
+                       ('orphans', graph.basic.orphans_between),
+                       ('ops', graph.basic.applys_between)):
+        setattr(theano.gof.graph, name, _as_list(walk))
+    for name in ('is_same_graph', 'is_same_graph_with_merge'):
+        setattr(theano.gof.graph, name, getattr(graph.toolbox, name))
+    theano.gof.Optimizer = theano.gof.opt.Optimizer = graph.opt.GlobalOptimizer
+
+
+def _as_list(walk):
+    return lambda *arguments: list(walk(*arguments))
 
 
 def restore_cuda():

@@ -65,6 +65,8 @@ def parse(arguments):
     command.add_argument('--from', dest='layout', metavar='LAYOUT',
                          help=f'what the file is, where its names leave that open: one of '
                               f'{", ".join(layouts.LAYOUTS)}')
+    command.add_argument('--beginning', metavar='NAME',
+                         help='of the names to take, where a file holds several networks')
     command.add_argument('--out', metavar='FILE.npz',
                          help='where to write (default: NETWORK.npz in the folder of weights)')
     command.add_argument('--force', action='store_true', help='overwrite a file that exists')
@@ -105,9 +107,7 @@ def list_networks(options):
                   source.licence, _state(source, here if index == 0 else ''))
                  for index, source in enumerate(sources.of_network(network))] or [
                      (network, _origin(network), '', 'MIT' if _is_own(network) else '', here)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    command_line.print_table(rows)
     print(f'\nThe folder of weights is {files.folder()}.')
 
 
@@ -128,7 +128,8 @@ def fetch(options):
 def convert(options):
     """Convert a weight file."""
     target = _new(options.out or _path(options.network), options.force)
-    provenance = conversion.convert(options.file, options.network, target, options.layout)
+    provenance = conversion.convert(options.file, options.network, target, options.layout,
+                                    beginning=options.beginning)
     known = (f'known as {provenance["source"]}' if provenance['source'] else
              f'of unknown origin, SHA-256 {provenance["sha256"]}')
     print(f'{options.network}: {target} (from {options.file}, {known}, read as '
@@ -300,7 +301,7 @@ def _by_hand(known):
 
 
 def _how_else(network):
-    if network == files.EMBEDDED.stem:
+    if network in files.EMBEDDED:
         return ': it comes with the archive'
     if network in all_cnn.PUBLISHED_ERRORS:
         return ': train it (recipes/train_all_cnn.py)'
@@ -325,7 +326,7 @@ def _new(path, force):
         ArchiveError: it exists and must not be overwritten, or is not named like an .npz file.
     """
     path = Path(path)
-    if path.resolve() == files.EMBEDDED.resolve():
+    if path.resolve() in [own.resolve() for own in files.EMBEDDED.values()]:
         raise ArchiveError(f'{path} comes with the archive and stays; write elsewhere with --out')
     if path.suffix != '.npz':
         raise ArchiveError(f'weights are written as .npz files; name {path} like one')
@@ -336,11 +337,11 @@ def _new(path, force):
 
 
 def _path(network):
-    return files.EMBEDDED if _is_own(network) else files.folder() / f'{network}.npz'
+    return files.EMBEDDED[network] if _is_own(network) else files.folder() / f'{network}.npz'
 
 
 def _is_own(network):
-    return network == files.EMBEDDED.stem
+    return network in files.EMBEDDED
 
 
 def _origin(network):

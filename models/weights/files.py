@@ -6,7 +6,6 @@ array. Nothing in a file is ever unpickled.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
@@ -19,15 +18,19 @@ import numpy as np
 import platformdirs
 import theano
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line, reason_of
 from models.weights import bounds, npz, sources, torchvision
 
-EMBEDDED = Path(__file__).parent.parent / 'embedded' / 'vgg19_quarter.npz'
+# The networks that ship with the archive; the first is the default.
+EMBEDDED = {name: Path(__file__).parent.parent / 'embedded' / f'{name}.npz'
+            for name in ('vgg19_small', 'vgg19_quarter')}
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
 WIDEST = 64  # factor on the numbers of filters
 LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
+LARGEST_MEAN = 1000  # of 0 to 255; more is no mean of pixels
+LONGEST_NAME = 1000  # characters of a class's name; the longest of ImageNet has 121
 
 log = logging.getLogger('archive')
 
@@ -53,8 +56,8 @@ def find(name, weights=None):
     """
     if weights is not None:
         path = Path(weights)
-    elif name == EMBEDDED.stem:
-        path = EMBEDDED
+    elif name in EMBEDDED:
+        path = EMBEDDED[name]
     else:
         path = folder() / f'{name}.npz'
         if not path.exists():
@@ -76,7 +79,7 @@ def _how_to_get(name):
              if fetched else '')
     return (f'the weights of {name} are not in {folder()}: {fetch}convert a file that you have '
             f'(python -m models.weights convert FILE --as {name}), name an .npz file '
-            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_quarter, which '
+            '(--weights FILE) or another folder ($ARCHIVE_WEIGHTS), or use vgg19_small, which '
             'comes with the archive')
 
 
@@ -101,7 +104,7 @@ def write(path, arrays, provenance):
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.',
                                          delete=False) as file:
             unfinished = file.name
-            np.savez(file, **arrays, provenance=text)
+            write_arrays(file, {**arrays, 'provenance': text})
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)
@@ -109,14 +112,31 @@ def write(path, arrays, provenance):
         os.chmod(unfinished, 0o666 & ~mask)  # a temporary file is the owner's alone
         os.replace(unfinished, path)
     except OSError as problem:
-        told = ('the disk is full; make room' if problem.errno in (errno.ENOSPC, errno.EDQUOT)
-                else problem.strerror or problem)
-        raise ArchiveError(f'cannot write {path}: {told}, or name another folder in '
+        raise ArchiveError(f'cannot write {path}: {reason_of(problem)}, or name another folder in '
                            '$ARCHIVE_WEIGHTS; nothing was changed') from problem
     finally:
         if unfinished and os.path.exists(unfinished):
             with contextlib.suppress(OSError):
                 os.remove(unfinished)
+
+
+def write_arrays(file, arrays, compression=zipfile.ZIP_STORED):
+    """Write arrays as `np.savez` does, to the same bytes, and close what it opens where it fails.
+
+    numpy leaves that to the end of the object, which then writes an error of its own to stderr.
+
+    Args:
+        file: open, binary.
+        arrays: key -> array; no array of objects.
+        compression: `zipfile.ZIP_STORED` or, as `np.savez_compressed`, `zipfile.ZIP_DEFLATED`.
+
+    Raises:
+        OSError: it cannot be written, such as on a full disk.
+    """
+    with zipfile.ZipFile(file, 'w', compression, allowZip64=True) as archive:
+        for key, array in arrays.items():
+            with archive.open(f'{key}.npy', 'w', force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def _is_npz(path):
@@ -148,6 +168,39 @@ def imagenet_classes():
     """
     lines = IMAGENET_CLASSES.read_text().splitlines()
     return [tuple(line.split(' ', 1)) for line in lines]
+
+
+def class_names(path, names):
+    """Return the names of classes as text that can be shown and written: a list of str.
+
+    What cannot be printed becomes what `errors.one_line` makes of it, spaces in a row become one,
+    and a name without any character '?'.
+
+    Args:
+        path: of the file that they are from, for messages.
+        names: array or list of text, of bytes in UTF-8 or Latin-1, or of whole numbers.
+
+    Raises:
+        ArchiveError: they are something else, or no list.
+    """
+    try:
+        found = names.tolist() if isinstance(names, np.ndarray) and names.ndim == 1 else names
+    except (ValueError, SystemError):  # numbers beyond Unicode
+        found = None
+    if not isinstance(found, list) or not all(type(name) in (str, bytes, int) for name in found):
+        raise ArchiveError(f'{path} is broken at classes: it must be a list of names, one for each '
+                           'output')
+    return [_shown(str(name) if type(name) is int else name) for name in found]
+
+
+def _shown(name):
+    if isinstance(name, bytes):
+        try:
+            name = name.decode('utf-8')
+        except UnicodeDecodeError:
+            name = name.decode('latin-1')
+    # numpy has text padded with NULs.
+    return ' '.join(one_line(name.rstrip('\0'), LONGEST_NAME).split()) or '?'
 
 
 class WeightFile:
@@ -208,7 +261,13 @@ class WeightFile:
         if found.size != int(np.prod(shape)) or found.shape[:1] != tuple(shape[:1]):
             raise ArchiveError(f'{self.path} has the weights of another network: {key} is '
                                f'{found.shape}, and this network needs {tuple(shape)}')
-        return found.astype(theano.config.floatX, copy=False).reshape(shape)
+        if found.dtype != theano.config.floatX:
+            with np.errstate(over='ignore'):
+                found = found.astype(theano.config.floatX)
+            if not np.isfinite(found).all():
+                raise ArchiveError(f'{self.path} is broken at {key}: it holds numbers that '
+                                   f'{theano.config.floatX} cannot')
+        return found.reshape(shape)
 
     def mean_pixel(self):
         """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
@@ -220,6 +279,9 @@ class WeightFile:
         if mean_pixel.size != 3:
             raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.shape}; it must be three '
                                'numbers, blue, green and red')
+        if not np.abs(mean_pixel).max() <= LARGEST_MEAN:
+            raise ArchiveError(f'{self.path}: mean_pixel is {mean_pixel.ravel().tolist()}; it must '
+                               'be three numbers within 0 to 255')
         return mean_pixel.astype('float32').ravel()
 
     def width(self):
@@ -233,12 +295,16 @@ class WeightFile:
         return float(width[0])
 
     def classes(self):
-        """Return the names of the classes in the order of the outputs, or None."""
+        """Return the names of the classes in the order of the outputs, or None.
+
+        Raises:
+            ArchiveError: they are no list of text.
+        """
         if 'classes' not in self.arrays.files:
             return None
         with bounds.guarded(f'{self.path}, at classes,'):
             self.budget.take_parts(bounds.product(self.arrays.header('classes').shape))
-            return self._read('classes').tolist()
+            return class_names(self.path, self.arrays['classes'])
 
     def provenance(self):
         """Return where the numbers come from, a dict, or None where the file does not say."""

@@ -2,7 +2,8 @@
 
 numpy's own reader evaluates a header before it looks at it, and makes an array as large as the
 header claims. Here a header has the one form in which numpy writes plain numbers and text, and
-claims the bytes that are there. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
+claims the bytes that are there; whether an array may be of Python objects, whose pickle follows,
+says who asks. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
 """
 
 from __future__ import annotations  # Python 3.9 does not know `X | None`
@@ -19,8 +20,9 @@ from models.weights.bounds import Refused, product
 LARGEST_DIRECTORY = 2 << 20  # bytes of a zip's table of files; an entry has 50 and its name
 LONGEST_HEADER = 10_000      # bytes, numpy's own limit; of ours they have 118
 BLOCK = 1 << 20              # bytes
+MAGIC = b'\x93NUMPY'
 HEADER = re.compile(
-    rb"\{'descr': '([<>|=]?(?:[fiuc][1248]|c16|b1|[SU][1-9]\d{0,5}))', "
+    rb"\{'descr': '([<>|=]?(?:[fiuc][1248]|c16|b1|[SU][1-9]\d{0,5})|\|?O)', "
     rb"'fortran_order': (False|True), 'shape': \(((?:\d{1,18}L?, ?)*(?:\d{1,18}L?)?)\),? ?\}\s*")
 
 
@@ -77,6 +79,55 @@ class Header:
         return product(self.shape) * self.dtype.itemsize
 
 
+def read_header(file, path, size, may_be_objects=False):
+    """Return the header of an open `.npy`, and leave the file behind it.
+
+    Args:
+        file: open for reading bytes, at its start.
+        path: of the file, for messages.
+        size: bytes of the file.
+        may_be_objects: of Python, whose pickle is behind the header.
+
+    Raises:
+        Refused: it is none of plain numbers or text, or claims another size than is there.
+    """
+    magic = file.read(8)
+    width = {1: 2, 2: 4, 3: 4}.get(magic[6]) if len(magic) == 8 else None
+    if width is None or not magic.startswith(MAGIC):
+        raise Refused(f'{path} is broken: it is no array of numpy')
+    length = int.from_bytes(file.read(width), 'little')
+    text = file.read(length) if length <= LONGEST_HEADER else b''
+    found = HEADER.fullmatch(text)
+    header = found and Header(tuple(int(digits) for digits in re.findall(rb'\d+', found[3])),
+                              np.dtype(found[1].decode()), 'F' if found[2] == b'True' else 'C')
+    if header is None or header.dtype.hasobject and not may_be_objects:
+        raise Refused(f'{path} is broken: it is no array of numbers or text '
+                      f'({one_line(text[:100].decode("latin-1")).strip() or "no header"})')
+    held = size - 8 - width - length
+    if not header.dtype.hasobject and header.nbytes() != held:
+        raise Refused(f'{path} was refused: it claims {header.shape} of {header.dtype}, and holds '
+                      f'{held} bytes')
+    return header
+
+
+def read_numbers(file, header):
+    """Return the array of numbers or text behind its header.
+
+    Raises:
+        EOFError: it is cut off.
+    """
+    array = np.empty(header.shape, header.dtype, header.order)
+    flat = array.reshape(-1, order=header.order).view('u1') if array.size else array
+    for start in range(0, array.nbytes, BLOCK):
+        place = flat[start:start + BLOCK]
+        block = file.read(len(place))
+        if len(block) != len(place):
+            raise EOFError('it is cut off')
+        place[:] = np.frombuffer(block, 'u1')
+    file.read(1)  # at the end of a packed file the checksum is compared
+    return array
+
+
 class Arrays:
     """An open .npz, to be used in a `with`; a mapping from keys to arrays that are read on demand.
 
@@ -116,48 +167,29 @@ class Arrays:
         """Close the file."""
         self.archive.close()
 
+    def open(self, key):
+        """Return an array's `.npy`, open for reading bytes."""
+        return self.archive.open(self.entries[key])
+
+    def size(self, key):
+        """Return the bytes of an array's `.npy`."""
+        return self.entries[key].file_size
+
     def header(self, key):
         """Return the header of an array.
 
         Raises:
             Refused: it is none of plain numbers or text, or claims another size than is there.
         """
-        with self.archive.open(self.entries[key]) as file:
-            return self._header(key, file)
+        with self.open(key) as file:
+            return read_header(file, self._place(key), self.size(key))
 
     def __getitem__(self, key):
-        with self.archive.open(self.entries[key]) as file:
-            header = self._header(key, file)
-            array = np.empty(header.shape, header.dtype, header.order)
-            flat = array.reshape(-1, order=header.order).view('u1') if array.size else array
-            for start in range(0, array.nbytes, BLOCK):
-                place = flat[start:start + BLOCK]
-                block = file.read(len(place))
-                if len(block) != len(place):
-                    raise EOFError(f'{key} is cut off')
-                place[:] = np.frombuffer(block, 'u1')
-            file.read(1)  # at the end the checksum is compared
-            return array
+        with self.open(key) as file:
+            return read_numbers(file, read_header(file, self._place(key), self.size(key)))
 
-    def _header(self, key, file):
-        magic = file.read(8)
-        width = {1: 2, 2: 4, 3: 4}.get(magic[6]) if magic.startswith(b'\x93NUMPY') else None
-        if width is None:
-            raise Refused(f'{self.path} is broken at {key}: it is no array of numpy')
-        length = int.from_bytes(file.read(width), 'little')
-        text = file.read(length) if length <= LONGEST_HEADER else b''
-        found = HEADER.fullmatch(text)
-        if found is None:
-            raise Refused(f'{self.path} is broken at {key}: it is no array of numbers or text '
-                          f'({one_line(text[:100].decode("latin-1")).strip() or "no header"})')
-        kind, by_columns, lengths = found.groups()
-        header = Header(tuple(int(digits) for digits in re.findall(rb'\d+', lengths)),
-                        np.dtype(kind.decode()), 'F' if by_columns == b'True' else 'C')
-        held = self.entries[key].file_size - 8 - width - length
-        if header.nbytes() != held:
-            raise Refused(f'{self.path} was refused: {key}.npy claims {header.shape} of '
-                          f'{header.dtype}, and holds {held} bytes')
-        return header
+    def _place(self, key):
+        return f'{self.path}, at {key},'
 
     def _require_plain(self, entry):
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

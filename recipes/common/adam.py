@@ -3,6 +3,7 @@
 import numpy as np
 
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # Kingma & Ba 2015, algorithm 1
+MOMENTS = ('moment', 'square')  # names of the two in the state
 
 
 class Adam:

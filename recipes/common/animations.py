@@ -25,7 +25,7 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index):
-        return images.read(self.paths[index])
+        return images.read_with_alpha(self.paths[index])[0]  # result.png may have transparency
 
 
 def save_gif(run, name, pictures):
@@ -57,7 +57,7 @@ def save_mp4(run, name, pictures):
     with run.writing(name) as path, tempfile.TemporaryFile() as errors:
         command = [ffmpeg, '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s',
                    f'{columns}x{rows}', '-r', str(PER_SECOND), '-i', '-', '-pix_fmt', 'yuv420p',
-                   '-f', 'mp4', str(path)]
+                   '-f', 'mp4', f'file:{path}']  # without file:, run:1/... were an address
         film = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                 stderr=errors)
         with contextlib.suppress(BrokenPipeError), film:  # where ffmpeg stops, it says why

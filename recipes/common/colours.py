@@ -15,6 +15,16 @@ STRIP = 256  # rows
 BLUR = 2.0  # pixels, the deviation of a Gaussian
 
 
+def distinct(rgb):
+    """The colours in a picture, sorted, uint8 (colours, 3); in time that grows with its pixels."""
+    there = np.zeros(2 ** 24, bool)
+    for strip in _strips(rgb):
+        red, green, blue = np.moveaxis(strip.astype('uint32'), -1, 0)
+        there[(red << 16) | (green << 8) | blue] = True
+    codes = np.flatnonzero(there)
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype('uint8')
+
+
 def luminance(rgb):
     """Return the luminance, float64 (rows, columns), 0..255."""
     return rgb @ LUMA

@@ -3,12 +3,24 @@
 import argparse
 import os
 import sys
+import warnings
 
 import models
-from models.errors import ArchiveError, Incomplete
+from tqdm import tqdm
+
+from models import process
+from models.errors import ArchiveError, Incomplete, Notice, one_line, reason_of
 from models.vgg import POOLINGS
 from models.weights import files
 from recipes.common import images, palettes
+
+
+MOST = 2 ** 31 - 1  # of what is counted; larger numbers are slips, and overflow elsewhere
+
+
+STATUSES = ('exit status: 0 done; 1 all is done but some of several photos, or a film; 2 something '
+            'must be mended first, told in one line; 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by '
+            'SIGHUP, with what was done until then kept')
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -23,10 +35,11 @@ class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser, whose errors are one line and exit with status 2."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=DefaultsFormatter, allow_abbrev=False,
+                         **{'epilog': STATUSES, **options})
 
     def error(self, message):
-        self.exit(2, f'{self.prog}: error: {message}\n')
+        self.exit(2, f'{self.prog}: error: {one_line(message)}\n')
 
     def add_run_options(self):
         """Add what every recipe takes: where its results go, and how much it says."""
@@ -37,10 +50,11 @@ class ArgumentParser(argparse.ArgumentParser):
                           help='write into a folder that exists; an earlier run in it is removed')
         self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
 
-    def add_network_options(self, pool='max'):
+    def add_network_options(self, pool='max', model='vgg19_quarter'):
         """Add the network, its weights and its pooling."""
-        self.add_argument('--model', default='vgg19_quarter',
-                          help=f'one of {", ".join(models.NETWORKS)}')
+        default = '' if model else '; default: vgg19_small, or the network of the --features'
+        self.add_argument('--model', default=model,
+                          help=f'one of {", ".join(models.NETWORKS)}{default}')
         self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
         self.add_argument('--pool', choices=POOLINGS, default=pool, help='kind of pooling')
 
@@ -59,30 +73,85 @@ class ArgumentParser(argparse.ArgumentParser):
                                f'was trained at; {embedded} for vgg19_quarter)')
 
 
-def run(main):
-    """Run a recipe's main function and exit: 0, 130 after Ctrl-C, 2 after what a user can mend.
+def own_layer(use):
+    """Return the help text that says which layer is a recipe's default.
 
-    That is an ArchiveError, too little memory, or a file that cannot be read or written. Status 1
-    says that some of several photos were left out and all others are done.
+    Args:
+        use: a field of `models.facts.Facts`.
+    """
+    return (f"default: the network's own, {getattr(models.facts_of('vgg19_quarter'), use)} of "
+            'vgg19_quarter; `python -m models layers NAME` marks it')
+
+
+def print_table(rows):
+    """Print rows of texts in columns as wide as need be; the last one is ragged."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def run(main):
+    """Run a recipe's main function; exit with a status where something is amiss.
+
+    2 after what a user can mend: an ArchiveError, too little memory, or a file that cannot be read
+    or written. 1: some of several photos, or the film, were left out, or what was printed could
+    not be written, and all else is done. 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP,
+    with what was done until then kept.
     """
     program = os.path.basename(sys.argv[0])
-    try:
-        main()
-    except Incomplete as problem:
-        print(f'{program}: {problem}', file=sys.stderr)
-        sys.exit(1)
-    except ArchiveError as problem:
-        print(f'{program}: error: {problem}', file=sys.stderr)
-        sys.exit(2)
-    except OSError as problem:
-        place = f'{problem.filename}: ' if problem.filename else ''
-        print(f'{program}: error: {place}{problem.strerror or problem}', file=sys.stderr)
-        sys.exit(2)
-    except MemoryError:
-        print(f'{program}: error: not enough memory; take a smaller --size', file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for stream in (sys.stdout, sys.stderr):  # a name of a file need not be text; it is shown so
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')
+    with process.lasting_streams() as output:
+        status, words = _outcome(main)
+        output.flush()
+        if not status and output.problem:
+            status, words = 1, f'what it printed is lost: {reason_of(output.problem)}'
+        if words:
+            print(f'{program}: {one_line(words)}', file=sys.stderr)
+    if status:
+        sys.exit(status)
+
+
+def _outcome(main):
+    """Return (exit status, what to tell or None) of a main function."""
+    with process.interruptible() as interruption:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = Notices(os.path.basename(sys.argv[0]),
+                                               warnings.showwarning)
+                main()
+        except Incomplete as problem:
+            return 1, str(problem)
+        except ArchiveError as problem:
+            return 2, f'error: {problem}'
+        except OSError as problem:
+            place = f'{problem.filename}: ' if problem.filename else ''
+            return 2, f'error: {place}{reason_of(problem)}'
+        except MemoryError:
+            return 2, 'error: not enough memory; take a smaller --size'
+        except KeyboardInterrupt:
+            return interruption.status, None
+    return 0, None
+
+
+class Notices:
+    """Tells each `Notice` once, in a line, and other warnings as Python does.
+
+    Args:
+        program: name that begins the line.
+        show: the function for other warnings.
+    """
+
+    def __init__(self, program, show):
+        self.program, self.show, self.told = program, show, set()
+
+    def __call__(self, message, category, *place, **options):
+        if not issubclass(category, Notice):
+            self.show(message, category, *place, **options)
+        elif str(message) not in self.told:
+            self.told.add(str(message))
+            tqdm.write(f'{self.program}: {one_line(message)}', file=sys.stderr)
 
 
 def described(options, names):
@@ -98,17 +167,19 @@ def described(options, names):
 
 def positive_integer(text):
     """Return an integer from 1 up, for argparse."""
-    return _number(text, int, lambda value: value >= 1, 'a whole number from 1 up')
+    return _number(text, int, lambda value: 1 <= value <= MOST,
+                   f'a whole number from 1 up (to {MOST})')
 
 
 def whole_number(text):
     """Return an integer from 0 up, for argparse."""
-    return _number(text, int, lambda value: value >= 0, 'a whole number from 0 up')
+    return _number(text, int, lambda value: 0 <= value <= MOST,
+                   f'a whole number from 0 up (to {MOST})')
 
 
 def memory(text):
-    """Return bytes from '4G' or '900M', for argparse."""
-    unit = {'G': 10 ** 9, 'M': 10 ** 6}.get(text[-1:].upper())
+    """Return bytes from '4G', '900M' or '900000000B', for argparse."""
+    unit = {'G': 10 ** 9, 'M': 10 ** 6, 'B': 1}.get(text[-1:].upper())
     try:
         count = int(float(text[:-1]) * unit)
     except (TypeError, ValueError, OverflowError):
@@ -130,13 +201,13 @@ def percentage(text):
 
 
 def factor(text):
-    """Return a finite float above 0, for argparse."""
-    return _number(text, float, lambda value: 0 < value < float('inf'), 'a number above 0')
+    """Return a float above 0, and small enough to multiply with, for argparse."""
+    return _number(text, float, lambda value: 0 < value < 1e30, 'a number above 0')
 
 
 def pixels(text):
     """Return a picture's shorter side in pixels, for argparse."""
-    return _number(text, int, lambda value: value >= images.SMALLEST,
+    return _number(text, int, lambda value: images.SMALLEST <= value < 10 ** 15,
                    f'a whole number from {images.SMALLEST} up (pixels)')
 
 

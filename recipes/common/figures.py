@@ -1,13 +1,14 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
 import re
+import warnings
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from recipes.common import images, palettes
+from recipes.common import images, names, palettes
 
 
 def save_grid(path, pictures, titles, columns=3, width=9.0):
@@ -31,8 +32,8 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
         axis.axis('off')
     for axis, picture, title in zip(axes, pictures, titles):
         axis.imshow(picture, interpolation='lanczos')
-        axis.set_title(title, fontsize=9)
-    figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
+        _set_title(axis, title)
+    _save(figure, path)
 
 
 def save_distributions(path, pictures, titles, width=3.2):
@@ -51,7 +52,7 @@ def save_distributions(path, pictures, titles, width=3.2):
     for top, bottom, picture, title in zip(tops, bottoms, pictures, titles):
         top.axis('off')
         top.imshow(picture, interpolation='lanczos')
-        top.set_title(title, fontsize=9)
+        _set_title(top, title)
         shares = palettes.distribution(picture)
         drawn = bottom.imshow(shares, origin='lower', extent=(-reach, reach, -reach, reach),
                               norm=LogNorm(1e-4, 0.3), cmap='magma_r')
@@ -59,7 +60,19 @@ def save_distributions(path, pictures, titles, width=3.2):
         bottom.set_title(f'its colours, spread over {palettes.entropy(picture):.2f} bits',
                          fontsize=9)
     figure.colorbar(drawn, ax=[*tops, *bottoms], label='share of the pixels')
-    figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
+    _save(figure, path)
+
+
+def _set_title(axis, text):
+    """Set a title that may come out of a file: no dollar in it begins a formula."""
+    axis.set_title(names.in_title(text), fontsize=9, parse_math=False, usetex=False)
+
+
+def _save(figure, path):
+    with warnings.catch_warnings():
+        # Letters that matplotlib's font lacks are drawn as boxes.
+        warnings.filterwarnings('ignore', r'(?s)Glyph .* missing from', UserWarning)
+        figure.savefig(path, format='png', dpi=100, metadata={'Software': None})
 
 
 def fill_page(run, name, template, parts):

@@ -5,6 +5,7 @@ painting (artwork) and the generated picture. Source: Gatys, Ecker & Bethge 2015
 Lasagne/Recipes, examples/styletransfer/Art Style Transfer.ipynb.
 """
 
+import numpy as np
 import theano.tensor as T
 
 
@@ -51,6 +52,22 @@ def squared_variation_loss(x):
     """
     down, right = _steps(x)
     return 0.5 * (down ** 2 + right ** 2).sum()
+
+
+def range_loss(x, lowest, highest):
+    """Half the summed squares of how far pixels lie outside a range, a scalar.
+
+    The last row and column are left out, as in the total variation, so that tiles which share
+    them add up; a margin that is cut off has them.
+
+    Args:
+        x: (1, 3, rows, columns), BGR minus mean.
+        lowest, highest: (3,), in the same units.
+    """
+    x = x[:, :, :-1, :-1]
+    outside = (T.maximum(0, np.reshape(lowest, (1, 3, 1, 1)) - x)
+               + T.maximum(0, x - np.reshape(highest, (1, 3, 1, 1))))
+    return 0.5 * (outside ** 2).sum()
 
 
 def _steps(x):

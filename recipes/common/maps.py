@@ -56,14 +56,20 @@ def object_mask(rgb, gradient):
     object, what is below the 30 % quantile is background, and the colours decide about the rest:
     there by GraphCut, here by scikit-image's random walker (Grady 2006). The magnitude is smoothed
     before, by 2 % of the shorter side: single pixels of a saliency map jump to and fro. Of what is
-    found, the largest connected part is the object.
+    found, the largest connected part is the object. In a photo of one colour the map alone decides.
     """
     strength = gaussian_filter(magnitude(gradient), SMOOTHING * min(rgb.shape[:2]))
     low, high = np.percentile(strength, (BACKGROUND, FOREGROUND))
     labels = np.where(strength > high, 1, np.where(strength <= low, 2, 0))
     if high <= low:  # hardly a pixel counts: nothing to spread
         return strength > low
+    if (rgb == rgb[0, 0]).all():  # no colours to decide by
+        return _largest_part(strength > high)
     found = random_walker(rgb / 255, labels, beta=300, mode='bf', channel_axis=-1) == 1
+    return _largest_part(found)
+
+
+def _largest_part(found):
     parts, _ = label(found)
     return parts == np.bincount(parts[found]).argmax()
 

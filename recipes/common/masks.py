@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from models.errors import ArchiveError
-from recipes.common import images
+from recipes.common import colours, images
 
 MOST = 8  # regions; each is a Gram matrix more in every layer
 SOFTNESS = 1 / 50  # of the shorter side: how far what is painted over is smoothed
@@ -19,15 +19,45 @@ def read(path):
         ArchiveError: it is no picture, or has more than 8 colours.
     """
     rgb = images.read(path)
-    if len(colours_of(rgb)) > MOST:
-        raise ArchiveError(f'the mask {path} has {len(colours_of(rgb))} colours, and each is a '
+    count = len(colours.distinct(rgb))
+    if count > MOST:
+        raise ArchiveError(f'the mask {path} has {count} colours, and each is a '
                            f'region; take up to {MOST}, drawn without smooth edges, as PNG')
     return rgb
 
 
 def colours_of(mask):
     """Return the colours in a mask, a sorted list of (red, green, blue)."""
-    return [tuple(map(int, colour)) for colour in np.unique(mask.reshape(-1, 3), axis=0)]
+    return [tuple(map(int, colour)) for colour in colours.distinct(mask)]
+
+
+def check_shape(path, mask, whose, rgb):
+    """Check that a mask was drawn on its picture: the same shape, at whatever size.
+
+    Args:
+        path: of the mask.
+        mask: array (rows, columns, ...).
+        whose: path of the picture.
+        rgb: the picture, whole.
+
+    Raises:
+        ArchiveError: they differ by more than rounding does.
+    """
+    if same_shape(mask.shape, rgb.shape):
+        return
+    (rows, columns), (own_rows, own_columns) = rgb.shape[:2], mask.shape[:2]
+    hint = ('turn it too' if same_shape((own_columns, own_rows), rgb.shape)
+            else 'draw it on the picture')
+    raise ArchiveError(f'the mask {path} is {own_columns}x{own_rows} pixels and its picture '
+                       f'{whose}, upright as its camera says, {columns}x{rows}: {hint}, so that '
+                       'both have one shape')
+
+
+def same_shape(shape, other):
+    """Whether two pictures (rows, columns, ...) may be one at two sizes: within a pixel."""
+    small, large = sorted((shape[:2], other[:2]), key=lambda lengths: lengths[0] * lengths[1])
+    return any(abs(small[one] - large[one] * small[by] / large[by]) <= 1
+               for one, by in ((0, 1), (1, 0)))
 
 
 def check(photo_mask, painting_masks):

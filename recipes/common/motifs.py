@@ -72,8 +72,10 @@ def heats(activation, motifs):
         motifs: of each channel, as `group` gives them.
     """
     maps = smoothed(normalised(activation.astype('float64')))
+    if motifs.max() < 0:  # no channel fires
+        return maps[:0]
     found = [maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)]
-    found = np.reshape(found, (-1, *maps.shape[1:]))
+    found = np.array(found)
     found = np.maximum(found - np.median(found, axis=(1, 2), keepdims=True), 0)
     return found / np.maximum(found.max(axis=(1, 2), keepdims=True), 1e-12)
 
@@ -89,7 +91,7 @@ def on_grid(maps, shape):
     size = [max(1, round(length * factor)) for length in shape[:2]]
     size = [min(length, own) if own > 1 else length for length, own in zip(size, maps.shape[1:])]
     found = resize(maps, (len(maps), *size), order=1, anti_aliasing=True) if \
-        tuple(size) != maps.shape[1:] else maps
+        len(maps) and tuple(size) != maps.shape[1:] else maps
     return np.rint(np.clip(found, 0, 1) * 255).astype('uint8')
 
 

@@ -14,7 +14,7 @@ import theano.tensor as T
 
 from recipes.common import losses, statistics
 
-VARIATION = 'total variation'
+RANGE, VARIATION = 'range', 'total variation'
 
 
 class Aims(namedtuple('Aims', 'masses targets weights')):
@@ -47,6 +47,27 @@ class Targets(namedtuple('Targets', 'photo guides aims')):
         return [np.asarray(array, theano.config.floatX) for array in arrays]
 
 
+    def energies(self):
+        """Give each layer's loss of a picture with no activations at all, by name of the term.
+
+        Divided by it, a loss does not depend on how strong a network's activations are, or how
+        lively the photo and the painting.
+        """
+        energies = {}
+        for layer, photo in self.photo.items():
+            energies[f'content {layer}'] = 0.5 * float((photo.astype('float64') ** 2).sum())
+        for layer, parts in self.aims.targets.items():
+            energy = 0.0
+            for part in parts:
+                channels = part.shape[1]
+                squares = (part.astype('float64') ** 2).reshape(len(part), -1).sum(axis=1)
+                masses = self.aims.masses[layer]
+                energy += float((squares * masses).sum() / masses.sum()) / (
+                    4 * channels ** 2 if part.ndim == 3 else channels)
+            energies[f'style {layer}'] = energy
+        return {name: energy or 1.0 for name, energy in energies.items()}
+
+
 class Terms:
     """The terms of the loss, as Theano expressions that are yet to be given a picture.
 
@@ -58,6 +79,8 @@ class Terms:
         guided: whether the style has regions.
         channels: style layer to an array of the channels that are in its loss; one that is not
             named has all.
+        limits: (lowest, highest), each (3,): what a picture's pixels should lie between, as the
+            network takes them, in the term 'range'; None leaves that term out.
 
     Attributes:
         names: of the terms, in order.
@@ -67,13 +90,17 @@ class Terms:
     """
 
     def __init__(self, net, content_layers, style_layers, kind='gram', variation='recipes',
-                 guided=False, channels=None):
+                 guided=False, channels=None, limits=None):
         self.net, self.kind, self.guided = net, kind, guided
         self.channels = dict(channels or {})
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
-        self.variation = losses.VARIATIONS[variation]
+        self.pixel_losses = {VARIATION: losses.VARIATIONS[variation]}
+        if limits is not None:
+            lowest, highest = (np.asarray(limit, theano.config.floatX) for limit in limits)
+            within = partial(losses.range_loss, lowest=lowest, highest=highest)
+            self.pixel_losses = {RANGE: within, **self.pixel_losses}
         self.names = [*(f'content {layer}' for layer in self.content_layers),
-                      *(f'style {layer}' for layer in self.style_layers), VARIATION]
+                      *(f'style {layer}' for layer in self.style_layers), *self.pixel_losses]
         self.photo = {layer: T.tensor4(f'photo {layer}') for layer in self.content_layers}
         self.guides = {layer: T.tensor3(f'guides {layer}') for layer in self.style_layers if guided}
         self.aims = self.variables(theano.config.floatX)
@@ -124,13 +151,17 @@ class Terms:
         # Theano takes, and puts back, along the first axis only in compiled code.
         return features[layer].dimshuffle(1, 0, 2, 3)[channels].dimshuffle(1, 0, 2, 3)
 
-    def of_sums(self, content, style, variation, aims):
+    def of_pixels(self, image):
+        """Return the losses of the pixels themselves, a list of scalars."""
+        return [loss(image) for loss in self.pixel_losses.values()]
+
+    def of_sums(self, content, style, pixels, aims):
         """Return the weighted terms of the loss, a vector.
 
         Args:
             content: a list of scalars, the content losses.
             style: layer to sums, as of `style_sums`.
-            variation: a scalar.
+            pixels: a list of scalars, as of `of_pixels`.
             aims: as of `variables`.
         """
         distances = []
@@ -138,7 +169,7 @@ class Terms:
             masses = aims.masses[layer]
             own = statistics.from_sums(parts, self.kind, masses)
             distances.append(statistics.distance(aims.targets[layer], own, self.kind, masses))
-        terms = [*content, *distances, variation]
+        terms = [*content, *distances, *pixels]
         return aims.weights * T.stack([term.astype(aims.weights.dtype) for term in terms])
 
     def of(self, image):
@@ -146,20 +177,20 @@ class Terms:
         features = self.features(image)
         content = [losses.content_loss(self.photo, features, layer)
                    for layer in self.content_layers]
-        return self.of_sums(content, self.style_sums(features), self.variation(image), self.aims)
+        return self.of_sums(content, self.style_sums(features), self.of_pixels(image), self.aims)
 
     def compile_look(self):
         """Compile what targets are made of, from a tile of a picture.
 
         Returns:
             Function (image, cores, *guides) -> [activations in each content layer, sums of each
-            style layer, total variation].
+            style layer, losses of the pixels].
         """
         image, cores = T.tensor4('image'), T.lmatrix('cores')
         features = self.features(image, cores)
         sums = [part for parts in self.style_sums(features).values() for part in parts]
-        variation = self.variation(cut(image, cores[len(self.layers)]))
-        outputs = [features[layer] for layer in self.content_layers] + sums + [variation]
+        pixels = self.of_pixels(cut(image, cores[len(self.layers)]))
+        outputs = [features[layer] for layer in self.content_layers] + sums + pixels
         return theano.function([image, cores, *self.guides.values()], outputs,
                                on_unused_input='ignore')
 

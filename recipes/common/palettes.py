@@ -12,12 +12,14 @@ from scipy.spatial import cKDTree
 from skimage.color import lab2rgb, rgb2lab
 from skimage.feature import peak_local_max
 
+from recipes.common import colours
+
 SAMPLE = 20000   # pixels that k-means looks at
 STARTS = 5       # of k-means, of which the best is taken
 MOST = 256       # colours; more than that is no reduction that anybody sees
 NEAR = 10.0      # in L*a*b*: the same colour, at another lightness of the same paint
 BIN = 4.0        # width of a bin of a*b*, in which distributions are drawn and peaks found
-REACH = 100.0    # of a* and b*, to both sides
+REACH = 112.0    # of a* and b*, to both sides: sRGB's blue has b* = -108, its magenta a* = 98
 PEAK_SHARE = 2e-3  # of all pixels, in one bin after smoothing: less is no peak
 GREY = 12.0      # chroma in L*a*b* below which a colour is grey
 # Where the hues of L*a*b* end, in degrees from a*.
@@ -38,9 +40,9 @@ def palette_of(rgb, count, seed=0):
         uint8 array (colours, 3); the picture's own colours where it has no more than `count`.
     """
     pixels = rgb.reshape(-1, 3)
-    distinct = np.unique(pixels, axis=0)
-    if len(distinct) <= count:
-        return distinct
+    own = colours.distinct(rgb)
+    if len(own) <= count:
+        return own
     random = np.random.RandomState(seed)
     sample = pixels[random.permutation(len(pixels))[:SAMPLE]]
     centres, _ = kmeans(to_lab(sample), count, iter=STARTS, seed=random)
@@ -74,7 +76,10 @@ def share_near(rgb, palette):
 
 
 def distribution(rgb):
-    """Return the shares of pixels over a* (rows) and b* (columns), in bins of BIN; sum 1."""
+    """Return the shares of pixels over a* (rows) and b* (columns), in bins of BIN; sum 1.
+
+    The bins reach as far as sRGB does, so no pixel is outside.
+    """
     lab = to_lab(rgb).reshape(-1, 3)
     edges = np.arange(-REACH, REACH + BIN, BIN)
     counts, _, _ = np.histogram2d(lab[:, 1], lab[:, 2], (edges, edges))

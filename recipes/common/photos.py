@@ -1,34 +1,35 @@
 """Photos by file or folder, read in batches; broken ones are named and the others are done."""
 
+import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from models import all_cnn, caffenet
+import models
 from models.errors import ArchiveError, Incomplete
-from recipes.common import images
+from recipes.common import images, names
 
-SIZE = 224  # pixels that networks were trained at
-SIZES = {**dict.fromkeys(all_cnn.PUBLISHED_ERRORS, 32), **caffenet.INPUT_SIZES}
+TAKEN = ('index.html', 'run.json')  # names of files beside those of the photos
+TOLD = 8  # problems that are told; run.json has all
 
 
 def find(paths):
     """Return the pictures that files and folders name, each once: in a folder every one, by name.
+
+    In a folder a file is a picture by its ending; a Mac's notes on one (`._name`) are none.
 
     Raises:
         ArchiveError: there is no such file or folder, or a folder without a picture.
     """
     found = []
     for path in map(Path, paths):
-        if path.is_dir():
-            endings = Image.registered_extensions()
+        if os.path.isdir(path):  # unlike Path's, False for a name that is too long
             inside = sorted(file for file in path.iterdir()
-                            if file.suffix.lower() in endings and file.is_file())
+                            if images.named_like_a_picture(file) and file.is_file())
             if not inside:
                 raise ArchiveError(f'there is no picture in the folder {path}')
             found += inside
-        elif path.exists():
+        elif os.path.exists(path):
             found.append(path)
         else:
             raise ArchiveError(f'there is no picture or folder {path}')
@@ -46,7 +47,7 @@ class Photos:
         square: whether to cut out the square in the middle.
 
     Attributes:
-        names: path -> a short name of its own for files of results.
+        names: path -> a short name of its own for files of results, safe as one.
         problems: what could not be read, one line each.
 
     Raises:
@@ -56,7 +57,7 @@ class Photos:
     def __init__(self, paths, net, size, batch=16, square=False):
         self.paths, self.net, self.size, self.batch = paths, net, size, batch
         self.square = square
-        self.names = _names(paths)
+        self.names = names.unique({path: path.stem for path in paths}, TAKEN, 'photo')
         self.problems = []
         if len(paths) == 1:  # the only one must be good, before anything is begun
             self.read(paths[0])
@@ -82,7 +83,7 @@ class Photos:
         if waiting:
             yield waiting
         else:
-            raise ArchiveError('; '.join(self.problems))
+            raise ArchiveError(told(self.problems))
 
     def read(self, path):
         """Return one photo, fitted to the network: RGB uint8 array."""
@@ -96,10 +97,16 @@ class Photos:
             ArchiveError: all were.
         """
         if len(self.problems) == len(self.paths):
-            raise ArchiveError('; '.join(self.problems))
+            raise ArchiveError(told(self.problems))
         if self.problems:
             raise Incomplete(f'{len(self.problems)} of {len(self.paths)} photos were left out, '
-                             f'the others are done: {"; ".join(self.problems)}')
+                             f'the others are done: {told(self.problems)}')
+
+
+def told(problems):
+    """Return what could not be read in one line; of many only the first."""
+    more = len(problems) - TOLD
+    return '; '.join(problems[:TOLD]) + (f'; and {more} more, see run.json' if more > 0 else '')
 
 
 def fit(rgb, net, size, square=False):
@@ -128,7 +135,7 @@ def size_for(net, options, embedded):
     Raises:
         ArchiveError: the network fixes another.
     """
-    wanted, default = options.size, SIZES.get(options.model, SIZE)
+    wanted, default = options.size, models.facts_of(options.model).size
     default = embedded if options.model == 'vgg19_quarter' else default
     fixed = net['input'].shape[2]
     if None not in (wanted, fixed) and wanted != fixed:
@@ -140,14 +147,3 @@ def size_for(net, options, embedded):
 def stack(rgbs, mean_pixel):
     """Return pictures of one shape as networks take them: (batch, 3, rows, columns)."""
     return np.concatenate([images.prepare(rgb, mean_pixel) for rgb in rgbs])
-
-
-def _names(paths):
-    names, used = {}, set()
-    for path in paths:
-        name, number = path.stem, 2
-        while name in used:
-            name, number = f'{path.stem}-{number}', number + 1
-        used.add(name)
-        names[path] = name
-    return names

@@ -143,7 +143,27 @@ def known_layer(net, name):
     Raises:
         ArchiveError: says what there is.
     """
-    return models.known_name(name, [other for other in net if other != 'input'], 'layer')
+    return models.known_name(name, [other for other in net if other != 'input'], 'layer',
+                             models.listing('layers', 'NETWORK'))
+
+
+def require_maps(net, names, network, instead=''):
+    """Stop where a layer has no rows and columns, such as a dense one.
+
+    Args:
+        net: ordered dict of layers.
+        names: of layers.
+        network: its name.
+        instead: what else could be done, for the message.
+
+    Raises:
+        ArchiveError: names a layer that has, and the command that lists all.
+    """
+    for name in names:
+        if len(net[known_layer(net, name)].output_shape) != 4:
+            raise ArchiveError(f'{name} has no rows and columns; take a convolution or a pooling '
+                               f'such as {models.facts_of(network).content}{instead}; '
+                               f'{models.listing("layers", network)} lists all')
 
 
 def _activations(net, names, image):

@@ -4,7 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 from lasagne.layers import (Conv2DLayer, InputLayer, LocalResponseNormalization2DLayer,
-                            MergeLayer, NonlinearityLayer, Pool2DLayer)
+                            MergeLayer, NonlinearityLayer, Pool2DLayer, get_all_layers)
 
 # Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
 # zero, or an end beyond the picture, lies in the padding.
@@ -23,14 +23,23 @@ def receptive_field(layer):
     Returns:
         (Field, Field) in pixels; None for a layer that sees the whole picture, such as a dense one.
     """
-    if isinstance(layer, InputLayer):
-        return Field(1, 1, 0), Field(1, 1, 0)
+    found = {}  # each layer once: nine modules of four ways each have 4^9 ways down
+    for one in get_all_layers(layer):
+        if isinstance(one, InputLayer):
+            found[one] = Field(1, 1, 0), Field(1, 1, 0)
+            continue
+        incomings = one.input_layers if isinstance(one, MergeLayer) else [one.input_layer]
+        below = [found[incoming] for incoming in incomings]
+        found[one] = None if None in below else _field_above(one, below)
+    return found[layer]
+
+
+def _field_above(layer, below):
+    """Return the (Field, Field) of a layer above those of the layers below it, or None."""
     if isinstance(layer, MergeLayer):
-        below = [receptive_field(incoming) for incoming in layer.input_layers]
-        return None if None in below else tuple(_union(fields) for fields in zip(*below))
-    below = receptive_field(layer.input_layer)
-    if below is None or isinstance(layer, AT_ONE_PLACE):
-        return below
+        return tuple(_union(fields) for fields in zip(*below))
+    if isinstance(layer, AT_ONE_PLACE):
+        return below[0]
     if isinstance(layer, Conv2DLayer):
         sizes, pads = layer.filter_size, _pads(layer)
     elif isinstance(layer, Pool2DLayer):
@@ -39,7 +48,7 @@ def receptive_field(layer):
         return None
     return tuple(Field(field.size + (size - 1) * field.stride, field.stride * stride,
                        field.start - pad * field.stride)
-                 for field, size, stride, pad in zip(below, sizes, layer.stride, pads))
+                 for field, size, stride, pad in zip(below[0], sizes, layer.stride, pads))
 
 
 def _pads(layer):

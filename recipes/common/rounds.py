@@ -6,15 +6,17 @@ name when it is whole, after the round's picture has; so a process may be killed
 
 import re
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import ArchiveError
+from models.weights import files
 from recipes.common import animations, figures, images, runs
+from recipes.common.adam import MOMENTS
 
 PICTURE, STATE, FRAME = 'round_{:02d}.png', 'state_{:02d}.npz', 'frames/frame_{:05d}.png'
+NUMBERS = ('number', 'phase', 'best_loss', 'began', 'seed')  # of a state; the others are arrays
 NAMES = re.compile(r'(?:(round|state)_|frames/(frame)_)(\d+)\.(?:png|npz)')
 
 
@@ -58,17 +60,57 @@ class State:
             ArchiveError: it is none, or broken.
         """
         try:
+            files.require_honest_sizes(path)
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            fields = {name: arrays[name] if arrays[name].ndim else arrays[name].item()
-                      for name in cls.FIELDS}
+            fields = {name: _field(name, arrays[name]) for name in cls.FIELDS}
             best_x = arrays.get('best_x', fields['x'])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
-            raise ArchiveError(f'{path} is no state of a run, or it is broken') from problem
-        optimiser = {name.partition(' ')[2]: value if value.ndim else value.item()
-                     for name, value in arrays.items() if name.startswith('optimiser ')}
-        return cls(best_x=best_x if np.isfinite(fields['best_loss']) else None,
-                   optimiser=optimiser, **fields)
+            optimiser = {name.partition(' ')[2]: value if value.ndim else value.item()
+                         for name, value in arrays.items() if name.startswith('optimiser ')}
+            state = cls(best_x=best_x if np.isfinite(fields['best_loss']) else None,
+                        optimiser=optimiser, **fields)
+            state.check(Path(path).name)
+        except Exception as problem:  # whatever numpy or zipfile meets in a broken file
+            raise ArchiveError(f'{path} is no state of a run, or it is broken; go on from another '
+                               'round with --from') from problem
+        return state
+
+    def check(self, name):
+        """Stop where its parts do not fit together, or into a file of this name.
+
+        Raises:
+            ValueError: says what does not.
+        """
+        moments = {part: value for part, value in self.optimiser.items() if part != 'steps'}
+        right = {
+            'number': self.number >= 0 and STATE.format(self.number) == name,
+            'phase': self.phase >= 0,
+            'x': self.x.ndim == 4 and self.x.shape[:2] == (1, 3) and np.isfinite(self.x).all(),
+            'best_x': self.best_x is None or (self.best_x.shape == self.x.shape
+                                              and np.isfinite(self.best_x).all()),
+            'history': self.history.ndim == 2 and np.isfinite(self.history).all(),
+            'began': 0 <= self.began <= len(self.history),
+            'weights': self.weights.shape == self.history.shape[1:]
+            and np.isfinite(self.weights).all(),
+            'optimiser': not self.optimiser or (
+                set(moments) == set(MOMENTS) and type(self.optimiser.get('steps')) is int
+                and self.optimiser['steps'] > 0
+                and all(value.dtype == 'float64' and value.shape == (self.x.size,)
+                        and np.isfinite(value).all() for value in moments.values()))}
+        wrong = [part for part, is_right in right.items() if not is_right]
+        if wrong:
+            raise ValueError(f'{" and ".join(wrong)} cannot be')
+
+
+def _field(name, array):
+    """Return a field as it was saved; a number where it is one.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    if array.dtype != dtype_of(name) or (array.ndim == 0) != (name in NUMBERS):
+        raise ValueError(f'{name} is {array.dtype} {array.shape}')
+    return array if array.ndim else array.item()
 
 
 def dtype_of(name):
@@ -159,15 +201,17 @@ class Journal:
         every: evaluations from frame to frame, or None.
         number: of the last round that was kept; 0 is the start, -1 before it.
         earlier: terms of the evaluations of the phases before.
+        finished: function from the best picture, RGB, to what result.png is; None for the same.
 
     Attributes:
         watch: `watching.Watch`, or None.
     """
 
-    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=()):
+    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=(),
+                 finished=None):
         self.run, self.parameters, self.names = run, parameters, names
         self.counted, self.every = counted, every
-        self.number, self.earlier = number, list(earlier)
+        self.number, self.earlier, self.finished = number, list(earlier), finished
         self.objective, self.watch, self.ends = None, None, None
 
     def begin_phase(self, phase, objective, picture_of, seed):
@@ -234,7 +278,9 @@ class Journal:
         aim = self.objective
         if aim is None or aim.best_x is None:
             return
-        self.run.save_picture('result.png', self.picture_of(aim.best_x), self.parameters)
+        best = self.picture_of(aim.best_x)
+        self.run.save_picture('result.png', self.finished(best) if self.finished else best,
+                              self.parameters)
         names = list(self.names)
         if not self.counted:
             names[-1] += ', not in the total'
@@ -254,14 +300,23 @@ class Journal:
         """Save the rounds in a grid, 3x3 like the notebook's, and the process, if it was kept.
 
         Of more than 9 rounds some are left out.
+
+        Returns:
+            What of the process could not be saved, one line each; the run has all else.
         """
         shown = np.unique(np.linspace(0, self.number, 9).round().astype(int))
         pictures = [images.read(self.run.folder / PICTURE.format(number)) for number in shown]
         with self.run.writing('figure.png') as path:
             figures.save_grid(path, pictures,
                               [f'round {number}' if number else 'start' for number in shown])
+        problems = []
         if self.every:
             names = sorted(name for name in self.run.record['files'] if name.startswith('frames/'))
             frames = animations.Files([self.run.folder / name for name in [*names, 'result.png']])
-            animations.save_gif(self.run, 'process.gif', frames)
-            animations.save_mp4(self.run, 'process.mp4', frames)
+            for save, name in ((animations.save_gif, 'process.gif'),
+                               (animations.save_mp4, 'process.mp4')):
+                try:
+                    save(self.run, name, frames)
+                except ArchiveError as problem:
+                    problems.append(str(problem))
+        return problems

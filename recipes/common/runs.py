@@ -10,13 +10,14 @@ import platform
 import shutil
 import sys
 import time
+import zipfile
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, PngImagePlugin
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, reason_of
 from models.runtime import start
+from models.weights import files
 
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif')
 PACKAGES = ('numpy', 'scipy', 'pillow', 'matplotlib', 'Theano-PyMC', 'Lasagne',
@@ -93,7 +94,8 @@ class Run:
             print(f'stopped; what was done until then is in {self.folder}', file=sys.stderr)
             raise
         except Exception as problem:
-            self.save_record(status='failed', error=str(problem))
+            with contextlib.suppress(ArchiveError):  # of a full disk the problem itself tells
+                self.save_record(status='failed', error=str(problem))
             raise
         self.save_record(status='finished')
 
@@ -102,7 +104,7 @@ class Run:
         return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
-        """Save an RGB or grey uint8 picture as PNG, with what decides its pixels inside.
+        """Save an RGB, RGBA or grey uint8 picture as PNG, with what decides its pixels inside.
 
         No time, path or duration goes in, so the same parameters give the same bytes.
         """
@@ -115,7 +117,8 @@ class Run:
 
     def save_table(self, name, columns, rows):
         """Save rows as a CSV file with a header."""
-        with self.writing(name) as path, open(path, 'w', newline='') as file:
+        with self.writing(name) as path, open(path, 'w', newline='', encoding='utf-8',
+                                              errors='backslashreplace') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(columns)
             writer.writerows(rows)
@@ -123,32 +126,42 @@ class Run:
     def save_arrays(self, name, arrays):
         """Save a dict of arrays as a compressed .npz file."""
         with self.writing(name) as path, open(path, 'wb') as file:
-            np.savez_compressed(file, **arrays)
+            files.write_arrays(file, arrays, zipfile.ZIP_DEFLATED)
 
     def save_state(self, name, arrays):
         """Save a dict of arrays as an .npz file, uncompressed: noise does not get smaller."""
         with self.writing(name) as path, open(path, 'wb') as file:
-            np.savez(file, **arrays)
+            files.write_arrays(file, arrays)
 
     @contextlib.contextmanager
     def writing(self, name):
         """Give a path to write to, that takes its name when it is whole and on disk, not before.
 
         run.json lists the file before it exists, so that --force always finds it.
+
+        Raises:
+            ValueError: the name leads out of the folder; `recipes.common.names` makes safe ones.
+            ArchiveError: it cannot be written; a file of this name that was there stays.
         """
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise ValueError(f'{name!r} leads out of the folder of the run')
         if name != 'run.json' and name not in self.record['files']:
             self.record['files'].append(name)
             self.save_record()
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f'{path.name}.partial')
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             _sync(partial)
             os.replace(partial, path)
             _sync(path.parent)
+        except OSError as problem:
+            raise ArchiveError(f'cannot write {path}: {reason_of(problem)} (or take another '
+                               'folder with --out)') from problem
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # such as a folder that nobody may write to
+                partial.unlink()
 
 
 def read_record(folder):
@@ -157,14 +170,50 @@ def read_record(folder):
     Raises:
         ArchiveError: there is no such folder or file, or it is broken.
     """
-    path = Path(folder) / 'run.json'
     try:
-        record = json.loads(path.read_text())
-        record['recipe'], record['files'] = record['recipe'], list(record['files'])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        record = json.loads((Path(folder) / 'run.json').read_text(),
+                            parse_constant=_no_number, parse_float=_finite)
+    except (OSError, ValueError, RecursionError) as problem:
         raise ArchiveError(f'{folder} is no run of the archive: it has no run.json that can be '
                            'read') from problem
-    return record
+    wrong = [name for name, is_right in ENTRIES.items()
+             if not isinstance(record, dict) or not is_right(record.get(name))]
+    if wrong:
+        raise ArchiveError(f'{folder} is no run of the archive: its run.json lacks '
+                           f'{" and ".join(wrong)}, or has something else there')
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _no_number(text):
+    raise ValueError(f'{text} is no number')
+
+
+def _finite(text):
+    value = float(text)
+    return value if abs(value) < float('inf') else _no_number(text)
+
+
+def _is_list_of(kind):
+    return lambda value: isinstance(value, list) and all(isinstance(one, kind) for one in value)
+
+
+def _or_missing(is_right):
+    return lambda value: value is None or is_right(value)
+
+
+# What every run.json must have, and what an entry must be where it is there.
+ENTRIES = {
+    'recipe': lambda value: isinstance(value, str),
+    'files': _is_list_of(str),
+    'status': _or_missing(lambda value: isinstance(value, str)),
+    'seconds': _or_missing(lambda value: type(value) in (int, float)),
+    'rounds': _or_missing(lambda value: _is_list_of(dict)(value)
+                          and all(type(entry.get('round')) is int for entry in value)),
+    'resumed': _or_missing(_is_list_of(int)),
+    'parameters': _or_missing(lambda value: isinstance(value, dict)),
+    'options': _or_missing(lambda value: isinstance(value, dict)),
+    'plan': _or_missing(lambda value: isinstance(value, dict)),
+}
 
 
 def _sync(path):
@@ -206,7 +255,7 @@ def _make_folder(folder, force):
                                'into a folder') from problem
         _remove_earlier_run(folder)
     except OSError as problem:
-        raise ArchiveError(f'cannot make the folder {folder}: {problem.strerror}; take another '
+        raise ArchiveError(f'cannot make the folder {folder}: {reason_of(problem)}; take another '
                            '--out') from problem
     return folder
 
@@ -234,7 +283,10 @@ def _make_next_folder(recipe):
         folder = Path('runs') / f'{recipe}-{number:03d}'
         try:
             folder.mkdir(parents=True)
-        except FileExistsError:
-            continue  # also where another run takes the same number at this moment
+        except OSError as problem:
+            if isinstance(problem, FileExistsError) and os.path.lexists(folder):
+                continue  # also where another run takes the same number at this moment
+            raise ArchiveError(f'cannot make the folder {folder} here: {reason_of(problem)}; name '
+                               'another one with --out') from problem
         return folder
     raise ArchiveError('runs/ is full; clear it or use --out')

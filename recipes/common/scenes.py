@@ -19,6 +19,8 @@ class Scene:
 
     Attributes:
         photo, paintings: of the files' own sizes, whole or cropped.
+        alpha: of the photo, uint8 (rows, columns), where its transparency is to be kept, or None.
+        notes: what was done otherwise than somebody may think, one line each.
         first: the picture to start from, or None for noise.
         photo_mask, painting_masks: the same of masks; None without.
         colours_of_regions: (red, green, blue) of each, or None without masks.
@@ -31,12 +33,12 @@ class Scene:
     """
 
     def __init__(self, options):
-        self.options = options
-        self.photo = self._read(options.content)
-        self.paintings = [self._read(path) for path in options.style]
-        self.first = None
-        if options.init != 'noise':
-            self.first = self.photo if options.init == 'content' else self._read(options.init)
+        self.options, self.notes = options, []
+        photo, alpha = images.read_with_alpha(options.content)
+        whole = [images.over_white(photo, alpha), *map(images.read, options.style)]
+        self.photo, *self.paintings = map(self._cropped, whole)
+        self.alpha = self._kept_alpha(alpha)
+        self.first = self._first(whole[0])
         if options.colours == 'matched':
             self.paintings = [colours.matched(rgb, self.photo) for rgb in self.paintings]
         elif options.colours == 'luminance':
@@ -44,12 +46,13 @@ class Scene:
         self.photo_mask, self.painting_masks = None, [None] * len(self.paintings)
         self.colours_of_regions = None
         if options.masks:
-            self.photo_mask, *self.painting_masks = (self._read(path, masks.read)
-                                                     for path in options.masks)
+            self.photo_mask, *self.painting_masks = (
+                self._read_mask(masks.read, *parts)
+                for parts in zip(options.masks, (options.content, *options.style), whole))
             masks.check(self.photo_mask, self.painting_masks)
             self.colours_of_regions = masks.colours_of(self.photo_mask)
         self.selection = selections.read(options.features) if options.features else None
-        self.kept = [_both(*pair) for pair in zip(self._read_kept(), self._selected())]
+        self.kept = [_both(*pair) for pair in zip(self._read_kept(whole[1:]), self._selected())]
         self.palettes = [self._palette(rgb) for rgb in self.paintings]
         self._check_regions()
 
@@ -72,10 +75,62 @@ class Scene:
         return bool(options.style_palette or options.style_bits
                     or any(kept is not None for kept in self.kept))
 
-    def _read_kept(self):
-        """Return how much each pixel of each painting counts."""
-        paths = self.options.style_mask or [None] * len(self.paintings)
-        return [None if path is None else self._read(path, masks.read_kept) for path in paths]
+    def _first(self, photo):
+        """Return the picture to start from, or None for noise.
+
+        Args:
+            photo: whole.
+        """
+        init = self.options.init
+        if init == 'noise':
+            return None
+        if init == 'content':
+            return self.photo
+        first = images.read(init)
+        if not masks.same_shape(first.shape, photo.shape):
+            self.notes.append(f'{init} is {first.shape[1]}x{first.shape[0]} pixels and the photo '
+                              f'{photo.shape[1]}x{photo.shape[0]}: to start from, it is stretched '
+                              "to the photo's shape")
+        return self._cropped(first)
+
+    def _kept_alpha(self, alpha):
+        """Return the photo's alpha channel where it is to be put back."""
+        if not self.options.keep_transparency:
+            return None
+        if alpha is None:
+            self.notes.append(f'nothing of {self.options.content} is transparent, so there is '
+                              'nothing to keep of that')
+            return None
+        return self._cropped(alpha)
+
+    def with_alpha(self, rgb):
+        """Return a picture with the photo's transparency, RGBA, where that is to be kept."""
+        if self.alpha is None:
+            return rgb
+        return np.dstack([rgb, images.resize_to(self.alpha, *rgb.shape[:2])])
+
+    def _read_kept(self, paintings):
+        """Return how much each pixel of each painting counts.
+
+        Args:
+            paintings: whole.
+        """
+        paths = self.options.style_mask or [None] * len(paintings)
+        return [None if path is None else self._read_mask(masks.read_kept, path, *of_painting)
+                for path, *of_painting in zip(paths, self.options.style, paintings)]
+
+    def _read_mask(self, reader, path, whose, rgb):
+        """Return a mask of a picture.
+
+        Args:
+            reader: `masks.read` or `masks.read_kept`.
+            path: of the mask.
+            whose: path of the picture.
+            rgb: the picture, whole.
+        """
+        mask = reader(path)
+        masks.check_shape(path, mask, whose, rgb)
+        return self._cropped(mask)
 
     def _selected(self):
         """Return how much each pixel of each painting counts by the selection, where it says so.
@@ -91,8 +146,7 @@ class Scene:
             own = runs.pixel_hash(rgb) == self.selection.pixels
             kept = self.selection.kept(rgb) if own else None
             known |= own
-            found.append(images.crop_square(kept) if self.options.crop and kept is not None
-                         else kept)
+            found.append(kept if kept is None else self._cropped(kept))
         if not known:
             raise ArchiveError(f'{self.options.features} was made on another picture '
                                f'({self.selection.picture}) than '
@@ -126,9 +180,8 @@ class Scene:
                 raise ArchiveError(f'nothing of {where} is left{which} at --size '
                                    f'{self.size(phase)}; make its part of the mask larger')
 
-    def _read(self, path, reader=images.read):
-        rgb = reader(path)
-        return images.crop_square(rgb) if self.options.crop else rgb
+    def _cropped(self, picture):
+        return images.crop_square(picture) if self.options.crop else picture
 
     def pictures_of_masks(self):
         """Return the masks, photo's first; an empty list without."""

@@ -108,7 +108,7 @@ def read(path):
         raise ArchiveError(f'{path} cannot be read; {REMEDY}') from problem
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get('format') != FORMAT:
         raise ArchiveError(f'{path} is no selection; {REMEDY}')
@@ -117,7 +117,7 @@ def read(path):
                            'is known; export it anew')
     try:
         return _checked(path, found)
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+    except Exception as problem:  # whatever an entry of another kind leads to
         raise ArchiveError(f'{path} is no selection as the page exports it: {told(problem)}'
                            ) from problem
 

@@ -1,20 +1,31 @@
 """The command line of style transfer, and what of it a run goes on with."""
 
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from models.errors import ArchiveError
-from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs,
+from recipes.common import (colours, command_line, images, lbfgs, memory, rounds, runs, selections,
                             statistics)
-from recipes.common.implementations import EMBEDDED, IMPLEMENTATIONS, NORMALISED, settings_of
+from recipes.common.implementations import (ARCHIVE_OF_OTHERS, EARLIER, EMBEDDED,
+                                            IMPLEMENTATIONS, NORMALISED, settings_of)
+
+# Of the options in run.json; they had no number before the first. A new one is needed where an
+# option's meaning changes, not where one is added: what is missing has its default.
+VERSION = 1
 
 # Options that are not of the run itself, and may differ where it goes on; so may --rounds.
-OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet', 'watch')
+OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet')
+
+# Files that a run that goes on may be given anew, where they have moved; what is in them is
+# compared with what was.
+PATHS = ('content', 'style', 'weights', 'init', 'masks', 'style_mask', 'features')
+CHANGEABLE = (*OF_THE_MOMENT, 'rounds', 'watch', *PATHS)
 
 # Options that --grid varies, and how to read their values.
 GRID = {'content-layers': command_line.layer_weights, 'style-layers': command_line.layer_weights,
         'content-weight': command_line.weight, 'style-weight': command_line.weight,
-        'tv-weight': command_line.weight, 'style-scale': command_line.factor,
+        'tv-weight': command_line.weight, 'range-weight': command_line.weight,
+        'style-scale': command_line.factor,
         'style-statistics': str, 'colours': str, 'pool': str, 'seed': command_line.seed}
 CHOICES = {'style-statistics': statistics.KINDS, 'colours': colours.WAYS,
            'pool': command_line.POOLINGS}
@@ -22,13 +33,33 @@ CHOICES = {'style-statistics': statistics.KINDS, 'colours': colours.WAYS,
 
 def parse(arguments):
     """Return the options; weights that are not given are those of the implementation."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    names = given(parser, arguments)
+    if options.resume:
+        runs.read_record(options.resume)  # first of all it must be there
+        other = [name for name in names if name not in CHANGEABLE]
+        if other:
+            parser.error(f'--resume goes on with the options of the run; --{dashed(other[0])} '
+                         'cannot be changed')
+        options.moved = [name for name in names if name in PATHS]
+        return options
+    if options.round is not None:
+        parser.error('--from names a round of a run; name the run with --resume')
+    fill_in(options)
+    check(parser, options, names)
+    return options
+
+
+def make_parser():
+    """Return the parser of the command line."""
     parser = command_line.ArgumentParser(description='Paint a photo in the style of a painting.')
     add = parser.add_argument
     add('--content', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
     add('--style', metavar='PAINTING', nargs='+',
         help="the painting (default: one by the project's own code), or several")
     parser.add_run_options()
-    parser.add_network_options(pool=None)
+    parser.add_network_options(pool=None, model=None)
     add('--impl', choices=IMPLEMENTATIONS, default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched; paper: of the paper; authors: of its '
@@ -36,26 +67,15 @@ def parse(arguments):
     add('--size', type=command_line.pixels, default=256,
         help='pixels of the shorter side, of photo and painting')
     add('--crop', action='store_true', help='cut both to a square, as the notebook does')
+    add('--keep-transparency', action='store_true',
+        help="put the photo's alpha channel back on result.png; it is painted over white")
     add('--init', metavar='noise|content|FILE', help='where to start; ' + defaults('init'))
     add('--seed', type=command_line.seed, default=1, help='of the noise')
     add_loss_options(parser)
     add_style_options(parser)
     add_optimiser_options(parser)
     add_process_options(parser)
-    options = parser.parse_args(arguments)
-    if options.resume:
-        runs.read_record(options.resume)  # first of all it must be there
-        other = [name for name in given(parser, arguments)
-                 if name not in (*OF_THE_MOMENT, 'rounds')]
-        if other:
-            parser.error(f'--resume goes on with the options of the run; --{dashed(other[0])} '
-                         'cannot be changed')
-        return options
-    if options.round is not None:
-        parser.error('--from names a round of a run; name the run with --resume')
-    fill_in(options)
-    check(parser, options, given(parser, arguments))
-    return options
+    return parser
 
 
 def given(parser, arguments):
@@ -72,6 +92,8 @@ def add_loss_options(parser):
     add('--content-weight', type=command_line.weight, help=defaults('content_weight'))
     add('--style-weight', type=command_line.weight, help=defaults('style_weight'))
     add('--tv-weight', type=command_line.weight, help=defaults('tv_weight'))
+    add('--range-weight', type=command_line.weight,
+        help='of what lies outside 0 to 255, softer than --bounds; ' + defaults('range_weight'))
     add('--content-layers', type=command_line.layer_weights, metavar='LAYERS',
         help='with factors of --content-weight; ' + defaults('content_layers'))
     add('--style-layers', type=command_line.layer_weights, metavar='LAYERS',
@@ -79,10 +101,11 @@ def add_loss_options(parser):
     add('--style-statistics', choices=statistics.KINDS, default='gram',
         help="what of a layer is the style: Gram matrix, the channels' means, means and "
              'deviations, or covariances')
-    add('--normalise-gradients', action='store_true',
+    add('--normalise-gradients', action=BooleanOptionalAction,
         help='divide each weight by the sum of the absolute gradient of its term at the start, or '
              'at noise where the start is as the term wants it (default weights: content 20, style '
-             '100, total variation 10, times the factors of the layers)')
+             '100, total variation 10, times the factors of the layers; default for archive with '
+             'networks that are no VGG)')
 
 
 def add_style_options(parser):
@@ -136,7 +159,9 @@ def add_process_options(parser):
     add('--watch', action='store_true',
         help='keep a page watch.html in the folder of the run: pictures of the rounds, losses and '
              'the time left; it refreshes itself')
-    add('--resume', metavar='RUN', help='go on with the run in this folder from its last round')
+    add('--resume', metavar='RUN',
+        help='go on with the run in this folder from its last round, with its options; pictures '
+             'that have moved since can be named anew (--content, --style ...)')
     add('--from', dest='round', type=command_line.whole_number, metavar='ROUND',
         help='go on from an earlier round, in a new folder')
     add('--grid', nargs='+', action='append', metavar=('OPTION', 'VALUE'),
@@ -153,16 +178,25 @@ def dashed(name):
 def defaults(name):
     """Return the help text that says what an option's default depends on."""
     told = {}
-    for words, settings in (('vgg19_quarter', EMBEDDED), *IMPLEMENTATIONS.items()):
+    for words, settings in (('vgg19_small', EMBEDDED), ('vgg19_quarter', EARLIER),
+                            ('networks that are no VGG', ARCHIVE_OF_OTHERS._replace(**NORMALISED)),
+                            *IMPLEMENTATIONS.items()):
         value = getattr(settings, name)
-        told.setdefault(value if isinstance(value, str) else f'{value:g}', []).append(words)
+        text = ("the network's own, which `python -m models layers NAME` marks" if value is None
+                else value if isinstance(value, str) else f'{value:g}')
+        told.setdefault(text, []).append(words)
     return 'default: ' + '; '.join(f'{value} ({", ".join(words)})' if len(told) > 1 else value
                                    for value, words in told.items())
 
 
 def fill_in(options):
     """Give options that are not given the values of the implementation."""
+    if options.model is None:
+        options.model = (selections.read(options.features).model if options.features
+                         else 'vgg19_small')
     settings = settings_of(options.impl, options.model)._asdict()
+    if options.normalise_gradients is None:
+        options.normalise_gradients = settings['normalise_gradients']
     if options.normalise_gradients:
         settings.update(NORMALISED)
     for name in ('content_layers', 'style_layers'):
@@ -192,7 +226,7 @@ def check(parser, options, names):
     if options.style_mask and len(options.style_mask) != len(options.style):
         parser.error(f'argument --style-mask: {len(options.style_mask)} masks for '
                      f'{len(options.style)} paintings; give one for each')
-    smallest = options.size / 2 ** (options.phases - 1)
+    smallest = options.size / 2 ** min(options.phases - 1, 64)
     if smallest < images.SMALLEST:
         parser.error(f'argument --phases: the first of {options.phases} would have '
                      f'{smallest:.0f} pixels, less than {images.SMALLEST}; take fewer, or a '
@@ -237,24 +271,150 @@ def resumed(options):
     """Return (options, state, whether in a new folder) to go on with a run.
 
     Raises:
-        ArchiveError: there is no such run or round, or nothing is left to do.
+        ArchiveError: there is no such run or round, nothing is left to do, or what it has kept
+            cannot be used.
     """
     record = runs.read_record(options.resume)
     if record['recipe'] != 'styletransfer' or not {'options', 'plan'} <= set(record):
         raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
-    known = Namespace(**record['options'])
-    known.grid = []
-    for name in OF_THE_MOMENT:
+    known = restored(options.resume, record)
+    rounds_before = known.rounds
+    for name in (*OF_THE_MOMENT, *options.moved):
         setattr(known, name, getattr(options, name))
-    known.watch |= 'watch.html' in record['files']
+    require_files(known)
+    known.watch |= options.watch or 'watch.html' in record['files']
     if options.rounds is not None:
         known.rounds = options.rounds
     state = rounds.find(options.resume, options.round)
     left = known.rounds * known.phases - (0 if state is None else state.number)
-    if left < 0 or (left == 0 and record['status'] == 'finished'):
+    if left < 0 or (left == 0 and record.get('status') == 'finished'):
         raise ArchiveError(f'{options.resume} has all of its {state.number} rounds; give more '
                            '--rounds, or an earlier round with --from')
-    if known.rounds != record['options']['rounds'] and known.phases > 1:
+    if known.rounds != rounds_before and known.phases > 1:
         raise ArchiveError('a run in phases has a number of rounds for each; leave --rounds away')
     last = state is None or state.number == rounds.numbers(options.resume)[-1]
     return known, state, not last or options.out is not None
+
+
+def restored(folder, record):
+    """Return the options in a run's run.json, read and checked as the command line is.
+
+    What is missing there, as of a run of before there was such an option, has its default.
+
+    Raises:
+        ArchiveError: they are of a later version, or something cannot be.
+    """
+    def refuse(message):
+        raise ArchiveError(f'{folder} cannot go on, its run.json was changed: {message}')
+
+    version = record.get('options_version', 0)
+    if type(version) is not int or not 0 <= version <= VERSION:
+        raise ArchiveError(f'{folder} cannot go on: its options have version {version!r}, and '
+                           f'0 to {VERSION} are known; take the archive that made it')
+    parser = make_parser()
+    parser.error = refuse
+    kept = record['options']
+    try:
+        arguments = [argument for action in parser._actions if action.dest in kept
+                     and action.dest not in (*OF_THE_MOMENT, 'grid')
+                     for argument in as_written(action, kept[action.dest])]
+    except ValueError as problem:
+        refuse(problem)
+    options = parser.parse_args(arguments)
+    fill_in(options)
+    check(parser, options, [])
+    return options
+
+
+def as_written(action, value):
+    """Return an option's value of run.json as it is written on a command line, a list.
+
+    Args:
+        action: argparse's, of the option.
+        value: None where the option was not given.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    option = action.option_strings[0]
+    if value is None or (value is False and action.nargs == 0):
+        return []
+    if value is True and action.nargs == 0:
+        return [option]
+    if action.nargs == '+' and isinstance(value, list) and all(map(_is_one, value)):
+        return [option, *map(_words, value)] if value else []
+    if action.nargs is None:
+        if action.type is command_line.layer_weights and isinstance(value, dict):
+            value = ','.join(f'{layer}={_words(factor)}' for layer, factor in value.items())
+        elif action.type is command_line.memory and type(value) is int:
+            value = f'{value}B'
+        if _is_one(value):
+            return [f'{option}={_words(value)}']
+    raise ValueError(f'{option} cannot be {value!r:.80}')
+
+
+def _is_one(value):
+    """Tell whether a value is one text that a file can be named by, or one number."""
+    return type(value) in (int, float) or (isinstance(value, str) and '\0' not in value)
+
+
+def _words(value):
+    return value if isinstance(value, str) else repr(value)
+
+
+def resumed_plan(folder):
+    """Return the plan of a run's memory, as it was.
+
+    Raises:
+        ArchiveError: it cannot be.
+    """
+    kept = runs.read_record(folder).get('plan', {})
+    plan = memory.Plan(**{name: kept.get(name) for name in memory.Plan._fields})
+    cores = [core for core in (plan.core, plan.painting_core) if core is not None]
+    if (any(not isinstance(core, list) or len(core) != 2 or not all(map(_is_count, core))
+            for core in cores) or not _is_count(plan.corrections or 1)
+            or type(plan.bytes) not in (int, float) or not 0 < plan.bytes < 2 ** 63):
+        raise ArchiveError(f'{folder} cannot go on: the plan in its run.json was changed')
+    return plan
+
+
+def _is_count(value):
+    return type(value) is int and 0 < value < 2 ** 31
+
+
+def require_files(options):
+    """Stop where a file of a run that goes on is no longer where it was.
+
+    Raises:
+        ArchiveError: says how to tell where it is.
+    """
+    for name in PATHS:
+        value = getattr(options, name)
+        for path in value if isinstance(value, list) else [value]:
+            if path not in (None, 'noise', 'content') and not Path(path).exists():
+                raise ArchiveError(f'{options.resume} cannot go on without {path}; where has it '
+                                   f'moved? Name it with --{dashed(name)}')
+
+
+def check_state(state, options, shapes):
+    """Stop where a state is not one that a run with these options has kept.
+
+    Args:
+        state: `rounds.State`.
+        options: of the run.
+        shapes: of the picture in each phase.
+
+    Raises:
+        ArchiveError: says what differs.
+    """
+    terms = len(options.content_layers) + len(options.style_layers) + 1
+    phase = max(0, state.number - 1) // options.rounds if options.phases > 1 else 0
+    wanted = {'phase': (state.phase, phase), 'seed': (state.seed, options.seed),
+              'number of terms': (len(state.weights), terms),
+              'shape': (state.x.shape, shapes[min(phase, len(shapes) - 1)]),
+              'optimiser': (bool(state.optimiser),
+                            options.optimiser == 'adam' and state.number > 0)}
+    other = [name for name, (found, right) in wanted.items() if found != right]
+    if other:
+        raise ArchiveError(f'{options.resume} cannot go on: {rounds.STATE.format(state.number)} is '
+                           f'of another run, by its {" and ".join(other)}')

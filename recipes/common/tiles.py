@@ -139,7 +139,7 @@ class Looker:
         self.look = terms.compile_look()
 
     def __call__(self, image, tiling, guides=None):
-        """Return (features, sums, variation) of a picture.
+        """Return (features, sums, pixels) of a picture.
 
         Args:
             image: (1, 3, rows, columns).
@@ -148,25 +148,25 @@ class Looker:
 
         Returns:
             features: layer to activations of the whole picture; sums: layer to a list of float64
-            arrays; variation: a float.
+            arrays; pixels: the losses of the pixels, a list of floats.
         """
         features = {}
 
         def place(layer, part, units):
             self._place(features, layer, part, units, tiling)
 
-        sums, variation = self.gather(image, tiling, guides, place)
-        return features, sums, variation
+        sums, pixels = self.gather(image, tiling, guides, place)
+        return features, sums, pixels
 
     def gather(self, image, tiling, guides, take):
-        """Return (sums, variation) of a picture, and hand out the rest.
+        """Return (sums, pixels) of a picture, and hand out the rest.
 
         Args:
             image, tiling, guides: as of a call.
             take: function (layer, activations of a tile's core, its positions in the picture),
                 called for each content layer.
         """
-        sums, variation = {}, 0.0
+        sums, pixels = {}, [0.0] * len(self.terms.pixel_losses)
         for tile in tiling.tiles:
             units = dict(zip(self.terms.layers, tiling.units(tile)))
             found = self.look(window(image, tile.window), tiling.cores(tile),
@@ -179,8 +179,8 @@ class Looker:
                          for _ in statistics.SUMS[self.terms.kind]]
                 sums[layer] = ([a + b for a, b in zip(sums[layer], parts)] if layer in sums
                                else parts)
-            variation += float(found.pop(0))
-        return sums, variation
+            pixels = [total + float(part) for total, part in zip(pixels, found)]
+        return sums, pixels
 
     def _place(self, features, layer, part, units, tiling):
         if len(tiling.tiles) == 1:
@@ -214,16 +214,17 @@ class TiledLoss:
         self.combine, self.push = self._compile_combine(), self._compile_push()
 
     def _compile_combine(self):
-        """Compile (content, *sums, variation, *aims) in float64 to the weighted terms and to what
+        """Compile (content, *sums, pixels, *aims) in float64 to the weighted terms and to what
         each sum is worth: the loss's derivative with respect to it."""
         terms, aims = self.terms, self.terms.variables('float64')
-        content, variation = T.dvector('content'), T.dscalar('variation')
+        content, pixels = T.dvector('content'), T.dvector('pixels')
         sums = terms.sum_variables('float64')
         parts = [part for parts in sums.values() for part in parts]
         each = [content[index] for index in range(len(terms.content_layers))]
-        loss = terms.of_sums(each, sums, variation, aims)
+        own = [pixels[index] for index in range(len(terms.pixel_losses))]
+        loss = terms.of_sums(each, sums, own, aims)
         worth = T.grad(loss.sum(), parts) if parts else []
-        return theano.function([content, *parts, variation, *aims.flat()], [loss, *worth],
+        return theano.function([content, *parts, pixels, *aims.flat()], [loss, *worth],
                                on_unused_input='ignore')
 
     def _compile_push(self):
@@ -241,7 +242,10 @@ class TiledLoss:
                 worth.append(part.type())
                 value = value + (worth[-1] * part).sum()
         pixels = objective.cut(image, cores[len(terms.layers)])
-        value = value + terms.aims.weights[len(terms.names) - 1] * terms.variation(pixels)
+        losses_of_pixels = terms.of_pixels(pixels)
+        first = len(terms.names) - len(losses_of_pixels)
+        for index, loss in enumerate(losses_of_pixels, start=first):
+            value = value + terms.aims.weights[index] * loss
         return theano.function(
             [image, cores, *terms.photo.values(), *terms.guides.values(), *worth,
              terms.aims.weights],
@@ -261,9 +265,9 @@ class TiledLoss:
             difference = part.astype('float64') - window(photo[layer], units)
             content[layer] += 0.5 * np.vdot(difference, difference)
 
-        sums, variation = self.looker.gather(image, self.tiling, guides, compare)
+        sums, pixels = self.looker.gather(image, self.tiling, guides, compare)
         loss, *worth = self.combine(np.array(list(content.values())),
-                                    *(part for parts in sums.values() for part in parts), variation,
+                                    *(part for parts in sums.values() for part in parts), pixels,
                                     *(np.asarray(array, 'float64') for array in arrays))
         worth = [part.astype(image.dtype) for part in worth]
         gradient = np.zeros_like(image)

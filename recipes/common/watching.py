@@ -1,10 +1,10 @@
 """A page in the folder of a run that shows how it goes, and refreshes itself while it does."""
 
-import html
 import time
 from math import ceil, floor, log10
 
 from recipes.common import figures, images
+from recipes.common.names import in_page
 
 PAGE = images.ASSETS / 'watch.html'
 EVERY = 2.0    # seconds at least between two versions of the page
@@ -55,7 +55,7 @@ class Watch:
             ''.join(shown[:1])
         figures.fill_page(self.run, 'watch.html', PAGE, {
             'refresh': '' if ended else f'<meta http-equiv="refresh" content="{EVERY:.0f}">',
-            'name': html.escape(self.title), 'status': html.escape(status),
+            'name': in_page(self.title), 'status': in_page(status),
             'latest': latest, 'heading': 'Rounds, the newest first' if rounds else '',
             'pictures': ''.join(shown), 'curves': curves(history, self.names)})
 
@@ -98,7 +98,7 @@ def curves(history, names):
         colour = COLOURS[index % len(COLOURS)]
         width = 2.5 if name == 'total' else 1.5
         drawn.append(f'<polyline points="{points}" stroke="{colour}" stroke-width="{width}"/>')
-        legend.append(f'<li><i style="background:{colour}"></i>{html.escape(name)} '
+        legend.append(f'<li><i style="background:{colour}"></i>{in_page(name)} '
                       f'<b>{values[-1]:.3g}</b></li>')
     size = f'0 0 {LEFT + WIDTH + 10} {TOP + HEIGHT + BELOW}'
     return (f'<svg viewBox="{size}" role="img" aria-label="losses">{"".join(drawn)}</svg>'

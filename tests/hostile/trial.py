@@ -17,7 +17,7 @@ import sys
 import warnings
 
 import models
-from models.errors import CONTROLS, LONGEST, ArchiveError
+from models.errors import LONGEST, ArchiveError
 from models.weights import conversion
 from models.weights.formats import hdf5
 
@@ -60,7 +60,7 @@ def attempt(command, path):
             conversion.convert(path, 'vgg19', target)
     except ArchiveError as problem:
         told = str(problem)
-        if CONTROLS.search(told) or len(told) > LONGEST:
+        if not told.isprintable() or len(told) > LONGEST:
             return 'unprintable', told
         if isinstance(problem.__cause__, MemoryError):
             return 'memory', told

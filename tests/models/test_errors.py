@@ -14,7 +14,7 @@ from models import errors
     ('\x9b31m', r'\x9b31m'),
     ('right \u202e to left \u2066', r'right \u202e to left \u2066'),
     ('half \ud800', r'half \ud800'),
-    ('line\u2028line', r'line\u2028line'),
+    ('line\u2028line', 'line line'),
     (b'bytes\n', r"b'bytes\n'"),
     (None, 'None'),
 ])

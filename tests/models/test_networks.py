@@ -11,7 +11,8 @@ from lasagne.layers import get_output
 import models
 from models.errors import ArchiveError
 from models.weights import torchvision
-from recipes.common import images
+from recipes.common import images, projections
+from recipes.common.receptive_fields import receptive_field
 
 GOLDEN = Path(__file__).parent.parent / 'golden'
 
@@ -84,6 +85,19 @@ def test_the_first_convolution_correlates():
 def test_deepest_of_follows_the_network_not_the_list():
     assert models.deepest_of('vgg19', ['conv4_2', 'pool4', 'conv1_1']) == 'pool4'
 
+
+
+@pytest.mark.parametrize('name', models.NETWORKS)
+def test_the_layers_that_stand_for_a_network_are_its_own(name):
+    facts, names = models.facts_of(name), [layer for layer, *_ in models.NETWORKS[name]()]
+    net = models.build(name, width=1 / 64)
+    for layers in (facts.style, facts.deeper):
+        assert sorted(layers, key=names.index) == list(layers) and len(set(layers)) == len(layers)
+        seen = [receptive_field(net[layer])[0].size for layer in layers]
+        assert seen == sorted(seen)
+    for layer in (*facts.style, *facts.deeper, facts.content, facts.deconvnet, facts.dream):
+        assert len(net[layer].output_shape) == 4
+    assert models.build(name, width=1 / 64)['input'].shape[2] in (None, facts.size)
 
 
 def test_squeezenet_has_the_authors_layers_and_number_of_parameters():
@@ -182,8 +196,13 @@ def test_squeezenets_top_1_is_pytorchs(shared_data):
 
 @pytest.mark.parametrize('request_, words', [
     (lambda: models.build('vgg91'), ['vgg91', 'did you mean vgg19']),
-    (lambda: models.build('zzz'), ['there are', 'vgg16']),
-    (lambda: models.build('vgg19', deepest='conv42'), ['conv42', 'did you mean', 'conv4_2']),
+    (lambda: models.build('zzz'), ['there are', 'vgg16', 'python -m models lists all']),
+    (lambda: models.build('vgg19', deepest='conv42'),
+     ['conv42', 'did you mean', 'conv4_2', 'python -m models layers vgg19 lists all']),
+    (lambda: models.build('googlenet', deepest='zzz'),
+     ['zzz', 'python -m models layers googlenet lists all']),
+    (lambda: projections.known_layer(models.build('vgg19', deepest='conv1_1'), 'conv2_1'),
+     ['conv2_1', 'conv1_1', 'python -m models layers NETWORK']),
     (lambda: models.build('vgg19', 'median', width=1 / 64), ['median', 'average_exc_pad']),
     (lambda: models.build('squeezenet', 'median', width=1 / 64), ['median', 'average_exc_pad']),
     (lambda: models.build('vgg19', width=0), ['width', '0']),

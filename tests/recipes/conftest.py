@@ -44,3 +44,14 @@ def dead_on_black(tmp_path_factory):
     x = images.prepare(images.read(path), mean_pixel)
     (activations,) = projections.compile_activations(net, ['conv1_1'])(x)
     return path, int(np.flatnonzero(activations[0, :, 0, 0] == 0)[0])
+
+
+@pytest.fixture(scope='session')
+def narrow_vgg19(tmp_path_factory):
+    """Return a weight file of VGG-19's convolutions, a fiftieth as wide, with random weights."""
+    net = models.build('vgg19', width=0.02, deepest='pool5')
+    path = tmp_path_factory.mktemp('narrow') / 'vgg19.npz'
+    np.savez(path, width=0.02, mean_pixel=(104, 117, 123), **{
+        f'{name}.{part}': getattr(layer, part).get_value()
+        for name, layer in net.items() if hasattr(layer, 'W') for part in 'Wb'})
+    return path

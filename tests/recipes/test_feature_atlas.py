@@ -82,7 +82,18 @@ def test_heat_maps_are_hot_where_the_channel_fires(finished, looked_at):
 @pytest.mark.parametrize('layer', [0, 1, 2])
 def test_projections_in_windows_are_those_of_the_whole_picture(looked_at, layer):
     net, image, activations = looked_at
-    name, activation = LAYERS.split(',')[layer], activations[layer][0]
+    assert_windows_give_the_projections(net, LAYERS.split(',')[layer], image, activations[layer][0])
+
+
+def test_windows_fit_a_network_without_padding(looked_at):
+    """The maps of SqueezeNet and of AlexNet's kin are smaller than the picture by the strides."""
+    net, image, name = models.build('squeezenet', width=1 / 8), looked_at[1], 'fire2/concat'
+    (activations,) = projections.compile_activations(net, [name])(image)
+    assert activations.shape[2] != image.shape[2] // 4
+    assert_windows_give_the_projections(net, name, image, np.maximum(activations[0], 0))
+
+
+def assert_windows_give_the_projections(net, name, image, activation):
     fields = receptive_fields.receptive_field(net[name])
     options = feature_atlas.parse(['--patches', '4', '--quiet'])
     project = projections.compile_projection(net, [name], 'guided')
@@ -93,7 +104,7 @@ def test_projections_in_windows_are_those_of_the_whole_picture(looked_at, layer)
         edge for field, index, length in zip(fields, place, image.shape[2:])
         for edge in feature_atlas.along(field, index, length)))
         for number, place in enumerate([(0, 0), (rows - 1, columns - 1), (0, columns // 2)])]
-    found = feature_atlas.project_patches(name, project, image, [*patches, *edges], activation,
+    found = feature_atlas.project_patches(net[name], project, image, [*patches, *edges], activation,
                                           fields, options)
     assert len(patches) >= 4
     for patch in [*patches, *edges]:
@@ -133,6 +144,14 @@ def test_channels_that_fire_at_the_same_things_are_a_motif():
     assert numbers[1] == numbers[3] == 1
     heats = motifs.heats(activation, numbers)
     assert heats.max() == 1 and heats[0][:, 16:].max() < 0.05 and heats[1][:, :16].max() < 0.05
+
+
+def test_a_layer_without_a_channel_that_fires_has_no_motif():
+    silent = np.zeros((3, 8, 9))
+    numbers = motifs.group(silent)
+    assert (numbers == -1).all()
+    heats = motifs.heats(silent, numbers)
+    assert heats.shape == (0, 8, 9) and len(motifs.on_grid(heats, (800, 900))) == 0
 
 
 def test_the_page_needs_nothing_but_itself(finished):

@@ -117,7 +117,7 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     assert not (run.folder / 'process.mp4').exists()
     script = tmp_path / 'ffmpeg'
     monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
-    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\n')
+    script.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "${last#file:}"\n')
     script.chmod(0o755)
     assert animations.save_mp4(run, 'process.mp4', pictures) is True
     # Three pictures of even size, and the last one for two seconds more.
@@ -129,6 +129,33 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     large = [np.zeros((400, 400, 3), 'uint8')]
     with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no space'):
         animations.save_mp4(run, 'process.mp4', large)
+
+
+def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = styletransfer.runs.Run('test', 'run:1')
+    script = tmp_path / 'ffmpeg'
+    script.write_text('#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n'
+                      'echo "$last" > "${last#file:}"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(animations.shutil, 'which', lambda name: str(script))
+    assert animations.save_mp4(run, 'process.mp4', [np.zeros((16, 16, 3), 'uint8')])
+    assert (run.folder / 'process.mp4').read_text() == 'file:run:1/process.mp4.partial\n'
+
+
+def test_a_film_that_fails_leaves_a_finished_run_and_status_1(tmp_path, monkeypatch, error_of):
+    def fail(run, name, pictures):
+        raise styletransfer.ArchiveError(f'ffmpeg could not write {name}: no encoder')
+
+    monkeypatch.setattr(animations, 'save_mp4', fail)
+    status, errors = error_of(styletransfer.main, [
+        '--size', '16', '--rounds', '1', '--evals', '2', '--save-every', '1', '--quiet', '--out',
+        tmp_path / 'run'])
+    assert status == 1 and 'all is done but ffmpeg could not write process.mp4' in errors
+    record = record_of(tmp_path / 'run')
+    assert record['status'] == 'finished'
+    assert record['problems'] == ['ffmpeg could not write process.mp4: no encoder']
+    assert (tmp_path / 'run' / 'process.gif').exists()
 
 
 def test_a_grid_is_a_sheet_of_runs(tmp_path):
@@ -233,7 +260,8 @@ def test_a_tiled_run_paints_what_a_whole_one_does(tmp_path):
     (['--style-blend', '0'], "'0' is not a number above 0"),
     (['--style-scale', '-1'], "'-1' is not a number above 0"),
     (['--masks', 'a.png'], 'one of the photo and one of each painting, 2 in all'),
-    (['--masks', '{halves}', '{black}'], "#00ff00 of the photo's mask is in no painting's mask"),
+    (['--style', '{red}', '--masks', '{halves}', '{black}'],
+     "#00ff00 of the photo's mask is in no painting's mask"),
     (['--masks', '{photo}', '{black}'], 'each is a region; take up to 8'),
     (['--masks', 'nowhere.png', '{black}'], 'there is no picture nowhere.png'),
     (['--phases', '4'], 'the first of 4 would have 4 pixels'),
@@ -262,3 +290,33 @@ def test_wrong_requests_are_one_line(tmp_path, monkeypatch, error_of, pictures, 
     status, errors = error_of(styletransfer.main, ['--size', '32', *arguments])
     assert status == 2 and words in errors
     assert not (tmp_path / 'runs').exists()
+
+
+@pytest.fixture
+def shrinking(tmp_path):
+    """Return a weight file in whose network each layer's activations are a tenth of the one's
+    before, as default weights do not expect it."""
+    random, arrays = np.random.RandomState(0), {}
+
+    def array(key, shape):
+        scale = 0.1 * np.sqrt(2 / np.prod(shape[1:])) if key.endswith('.W') else 0
+        arrays[key] = (random.normal(size=shape) * scale).astype('float32')
+        return arrays[key]
+
+    models.build('vgg19_quarter', array=array)
+    np.savez(tmp_path / 'shrinking.npz', **arrays)
+    return tmp_path / 'shrinking.npz'
+
+
+def test_weights_that_fit_the_network_badly_are_told_at_the_start(tmp_path, shrinking, caplog):
+    weights = ['--weights', shrinking]
+    out = paint(tmp_path / 'bad', *weights)
+    told, = [message for message in caplog.messages if 'do not fit' in message]
+    assert '--normalise-gradients' in told and 'conv1_1' in told and 'conv5_1' in told
+    terms = [value for name, value in terms_of(out).items() if name.startswith('style')]
+    assert max(terms) > 1e10 * min(terms)
+    caplog.clear()
+    paint(tmp_path / 'normalised', *weights, '--normalise-gradients')
+    paint(tmp_path / 'one', *weights, '--style-layers', 'conv1_1')
+    paint(tmp_path / 'embedded')
+    assert not [message for message in caplog.messages if 'do not fit' in message]

@@ -67,7 +67,8 @@ def test_masks_and_a_style_mask_together(tmp_path):
         tmp_path / 'most.png')
     Image.fromarray(np.where(np.arange(64) < 30, 255, 0).astype('uint8')[None].repeat(64, 0)).save(
         tmp_path / 'left.png')
-    both = ['--masks', tmp_path / 'halves.png', tmp_path / 'halves.png', '--style-mask']
+    both = ['--style', tmp_path / 'halves.png', '--masks', tmp_path / 'halves.png',
+            tmp_path / 'halves.png', '--style-mask']
     (painting,) = scene(*both, tmp_path / 'most.png').paintings_at(0, lambda rgb: rgb)
     assert painting.regions.shape[0] == 2
     shares = painting.regions.mean(axis=(1, 2))

@@ -18,6 +18,7 @@ from recipes.common import command_line, images
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ['--size', '32', '--rounds', '2', '--evals', '4', '--quiet']
+NARROW = ['--model', 'vgg19', '--weights', '{narrow}']
 
 
 @pytest.fixture(scope='module')
@@ -94,20 +95,21 @@ def test_progress_and_the_results_path_are_shown_unless_quiet(tmp_path, python):
     assert 'round 1/1' in run.stderr and 'loss' in run.stderr
 
 
-def test_ctrl_c_keeps_the_best_picture_and_exits_130(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_the_best_picture(tmp_path, number):
     out = tmp_path / 'run'
     process = subprocess.Popen(
         [sys.executable, str(ROOT / 'recipes' / 'styletransfer.py'), '--size', '64', '--rounds',
-         '1', '--evals', '100000', '--out', str(out), '--quiet'],
+         '1', '--evals', '100000', '--save-every', '20', '--out', str(out), '--quiet'],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)})
-    deadline = time.time() + 200
-    while not (out / 'round_00.png').exists() and time.time() < deadline:
-        time.sleep(0.1)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        # Where the tests run in the background of a script, the child would ignore SIGINT.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+    while not (out / 'frames' / 'frame_00020.png').exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert errors == f'stopped; what was done until then is in {out}\n'
     assert json.loads((out / 'run.json').read_text())['status'] == 'interrupted'
     assert (pixels(out / 'result.png') != pixels(out / 'round_00.png')).mean() > 0.5
@@ -208,6 +210,21 @@ def test_layer_factors_multiply_the_weight():
     (['--out', 'x' * 300], ['File name too long']),
     (['--weights', 'x' * 300], ['File name too long']),
     (['--style-layers', 'fc8'], ['fc8 has no rows and columns']),
+    (['--size', '16', '--impl', 'paper', *NARROW, '--style-layers', 'conv1_1,pool5'],
+     ['nothing is left at pool5 of the photo at 16x16 pixels', 'larger --size']),
+    (['--size', '32', '--phases', '2', '--impl', 'paper', *NARROW, '--content-layers', 'pool5'],
+     ['nothing is left at pool5 of the photo at 16x16']),
+    (['--size', '32', '--style-scale', '0.5', *NARROW, '--style-layers', 'pool5'],
+     ['nothing is left at pool5 of the painting']),
+    (['--size', '16', '--impl', 'paper', *NARROW, '--grid', 'style-layers', 'conv1_1', 'pool5'],
+     ['style-layers pool5: nothing is left at pool5']),
+    (['--grid', 'seed', '1', '2', '--grid', 'content-layers', 'conv1_1', 'conv42'],
+     ['seed 1, content-layers conv42: there is no layer']),
+    (['--grid', 'style-scale', '1', '1e8'], ['style-scale 1e8: a picture of', 'too large']),
+    (['--size', '9' * 400], ['is not a whole number']),
+    (['--phases', '100000'], ['--phases']),
+    (['--rounds', '9' * 400], ['is not a whole number']),
+    (['--style-scale', '1e308'], ["'1e308' is not a number above 0"]),
     (['--size', '99999999999'], ['too large', '--size']),
     (['--content', '{tall}', '--memory', '2G'],
      ['256x64000 pixels is too large'.replace('256x64000', '272x64016'), 'for 2.00 GB of memory',
@@ -215,13 +232,14 @@ def test_layer_factors_multiply_the_weight():
     (['--out', 'picture.png'], ['named like a picture']),
     (['--unknown'], ['--unknown']),
 ])
-def test_wrong_requests_are_one_line_and_status_2(tmp_path, capsys, monkeypatch, arguments, words):
+def test_wrong_requests_are_one_line_and_status_2(tmp_path, capsys, monkeypatch, narrow_vgg19,
+                                                  arguments, words):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'existing').mkdir()
     Image.new('RGB', (16, 4000)).save(tmp_path / 'tall.png')
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
-    places = {'existing': tmp_path / 'existing', 'file': tmp_path / 'file',
+    places = {'existing': tmp_path / 'existing', 'narrow': narrow_vgg19, 'file': tmp_path / 'file',
               'tall': tmp_path / 'tall.png',
               'embedded': ROOT / 'models' / 'embedded' / 'vgg19_quarter.npz'}
     arguments = [argument.format(**places) for argument in arguments]

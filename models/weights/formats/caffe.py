@@ -16,7 +16,11 @@ from models.weights.formats.contents import Contents
 
 VARINT, BYTES = 0, 2  # wire types
 FIXED = {1: 8, 5: 4}  # wire types of so many bytes
-STARTS = (b'\x0a', b'\x12', b'\xa2\x06')      # of the fields name, layers and layer
+# Of a NetParameter: name, layers, input, input_dim, force_backward, state, debug_info, input_shape
+# and layer; packed numbers are BYTES.
+TOP_FIELDS = {1: (BYTES,), 2: (BYTES,), 3: (BYTES,), 4: (VARINT, BYTES), 5: (VARINT,), 6: (BYTES,),
+              7: (VARINT,), 8: (BYTES,), 100: (BYTES,)}
+LAYERS = (2, 100)
 
 
 def read(path, budget):
@@ -41,6 +45,24 @@ def read(path, budget):
     if not contents.arrays:
         raise ArchiveError(f'{path} is no .caffemodel with weights')
     return contents
+
+
+def starts_like_one(start):
+    """Tell whether the first bytes of a file are fields of a network, as far as its first layer."""
+    place, some = 0, False
+    while place < len(start):
+        try:
+            tag, place = _varint(start, place, len(start))
+            number, wire = tag >> 3, tag & 7
+            if wire not in TOP_FIELDS.get(number, ()):
+                return False
+            length, place = _varint(start, place, len(start))
+        except ValueError:
+            return some  # the bytes end, or a number is too long
+        if number in LAYERS:
+            return True
+        place, some = place + (length if wire == BYTES else 0), True
+    return some
 
 
 class _Message:
@@ -102,7 +124,7 @@ class _Message:
 def _layers(model):
     """Yield (name, messages of the blobs) of each layer that has any."""
     for number, wire, layer in model.fields():
-        if wire == BYTES and number in (2, 100):
+        if wire == BYTES and number in LAYERS:
             name_field, blobs_field = (4, 6) if number == 2 else (1, 7)
             name, blobs = _name_and_blobs(layer, name_field, blobs_field)
             if number == 2 and not name:  # a layer of generation 0 inside one of generation 1

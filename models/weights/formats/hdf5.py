@@ -22,7 +22,8 @@ SECONDS = 10    # of computing, for a file of no size
 
 
 class Group(OrderedDict):
-    """Members of a group by name, `Group` or `Dataset`; its attributes that are text in `attrs`."""
+    """Members of a group by name, `Group` or `Dataset`; its attributes of text and whole numbers in
+    `attrs`."""
 
     def __init__(self, attributes):
         super().__init__()

@@ -60,15 +60,19 @@ class Walk:
         return {'attributes': self.attributes(group), 'members': members}
 
     def attributes(self, item):
-        """Return the attributes that are text or lists of text."""
+        """Return the attributes that are text, lists of text, or whole numbers."""
         found = {}
         for name in item.attrs:
             self.take_part()
             identity = item.attrs.get_id(name)
             size = identity.dtype.itemsize * product(identity.shape or ())
-            if size > LARGEST_ATTRIBUTE or identity.dtype.kind not in 'SO':
+            if size > LARGEST_ATTRIBUTE or identity.dtype.kind not in 'SOiu':
                 continue
             value = item.attrs[name]
+            if identity.dtype.kind in 'iu':
+                if np.ndim(value) == 0:
+                    found[name] = int(value)
+                continue
             values = [text(part) for part in np.ravel(value)]
             self.parts_left -= len(values)
             if all(part is not None for part in values):

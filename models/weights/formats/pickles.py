@@ -234,7 +234,7 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module, name):
         full = f'{text(module)}.{text(name)}'
         if full not in self.allowed:
-            raise Refused(f'{full[:200]}{_advice(full)}')
+            raise Refused(f'{full[:200]}{_advice(full, self.stored is not None)}')
         return _Named(full, self.allowed[full])
 
     def persistent_load(self, identity):
@@ -422,7 +422,7 @@ class _Unpickler(pickle._Unpickler):
     dispatch = {_code: _counted(_function) for _code, _function in dispatch.items()}
 
 
-def _advice(name):
+def _advice(name, of_pytorch):
     """Return what else to do about a name that is not on the list, where that is known."""
     if name.startswith(('torchvision.models.', 'torch.nn.modules.')):
         return ('; this is a whole PyTorch model: save its parameters with '
@@ -430,6 +430,18 @@ def _advice(name):
     if name.startswith(('theano.', 'pycuda.', 'pygpu.')):
         return ('; these are arrays of Theano: save numpy arrays, as '
                 'lasagne.layers.get_all_param_values gives them')
+    if name.startswith('lasagne.layers.'):
+        return ('; these are layers of Lasagne: save numpy arrays, as '
+                'lasagne.layers.get_all_param_values gives them')
+    if name.startswith('joblib.'):
+        return '; joblib wrote it: load it with joblib where you trust it, and save an .npz'
+    if of_pytorch:
+        told = ('the options of a command line beside its parameters'
+                if name.startswith('argparse.') else
+                f'an object of {name.partition(".")[0][:40]} beside its parameters, or is one')
+        return (f'; this is a checkpoint of PyTorch that holds {told}: load it with torch where '
+                "you trust it, and save the parameters alone, torch.save(checkpoint['state_dict'], "
+                'FILE) or the like')
     return ''
 
 

@@ -7,21 +7,19 @@ The zip has the parameters in `<name>/data.pkl` and each storage as a stored fil
 """
 
 import zipfile
-from collections import OrderedDict
 
 import numpy as np
 
 from models.errors import ArchiveError
 from models.weights import npz
 from models.weights.formats import pickles
-from models.weights.formats.contents import from_named
+from models.weights.formats.contents import from_tree
 
 MAGIC = 0x1950a86a20f9469cfc6c
 LEGACY_START = b'\x80\x02\x8a\x0a' + MAGIC.to_bytes(10, 'little') + b'.'
 LARGEST_PICKLE = 64 * 1024 ** 2  # bytes of data.pkl; of a VGG they are a few thousand
 STORAGES = {'Float': '<f4', 'Double': '<f8', 'Half': '<f2', 'BFloat16': 'bfloat16', 'Long': '<i8',
             'Int': '<i4', 'Short': '<i2', 'Char': 'i1', 'Byte': 'u1', 'Bool': '?'}
-WRAPPINGS = ('state_dict', 'model_state_dict', 'model')  # keys under which people save parameters
 
 
 def is_legacy(start):
@@ -210,16 +208,20 @@ def _require_little_endian(path, machine):
 
 
 def _contents(path, parameters, budget):
-    """Return the contents of a dict of tensors, or of one within it where people save it."""
-    for wrapping in WRAPPINGS:
-        if isinstance(parameters, dict) and isinstance(parameters.get(wrapping), dict):
-            parameters = parameters[wrapping]
+    """Return the contents of a dict of tensors, also of one within others."""
     if not isinstance(parameters, dict):
         raise ArchiveError(f'{path} holds no parameters by name, but a '
                            f'{type(parameters).__name__}; save them with '
                            'torch.save(model.state_dict(), FILE)')
-    tensors = OrderedDict((key, value.array()) for key, value in parameters.items()
-                          if isinstance(key, str) and isinstance(value, Tensor))
-    for key, array in tensors.items():  # many may look at the same storage
-        budget.take_bytes(array.nbytes, key)
-    return from_named('pytorch', tensors)
+    def opened(value):
+        if not isinstance(value, Tensor):
+            return value
+        array = value.array()
+        budget.take_bytes(array.nbytes, 'a tensor')  # many may look at the same storage
+        return array
+
+    contents = from_tree('pytorch', parameters, budget, opened)
+    if not contents.arrays and not contents.others:
+        raise ArchiveError(f'{path} holds no parameters by name: save them with '
+                           'torch.save(model.state_dict(), FILE)')
+    return contents

@@ -2,7 +2,8 @@
 
 A dict with 'param values' (of vgg_cnn_s: 'values'), a list of W, b, W, b and so on as
 lasagne.layers.get_all_param_values gives it, 'synset words' and 'mean value' or 'mean image'; or
-that list alone. Source: Lasagne/Recipes, modelzoo/ and examples/.
+that list alone; or a dict from layers to arrays, as in a `.npy`. Source: Lasagne/Recipes, modelzoo/
+and examples/.
 """
 
 import bz2
@@ -11,8 +12,9 @@ import tempfile
 import numpy as np
 
 from models.errors import ArchiveError
-from models.weights.formats import pickles
-from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents, class_names, mean_of
+from models.weights.formats import npy, pickles
+from models.weights.formats.contents import (MEAN_IMAGE_NOTE, arrays_in, from_list, from_tree,
+                                             mean_of)
 
 VALUES = ('param values', 'values')
 BLOCK = 1 << 20        # bytes
@@ -20,7 +22,8 @@ PACKED_BLOCK = 1 << 16  # bytes; what is behind the end of a stream is copied fo
 
 
 def read(path, budget):
-    """Return the contents of a pickle: of kind 'recipes' if a dict says what is what, else 'list'.
+    """Return the contents of a pickle: of kind 'recipes' if a dict says what is what, 'named' if it
+    names its arrays, else 'list'.
 
     Args:
         path: of the file.
@@ -71,31 +74,44 @@ def _unpacked(packed, budget):
 
 
 def _read(file, path, size, budget):
-    value = pickles.load(file, path, size, budget=budget)
-    if isinstance(value, dict):
-        value = {pickles.text(key): part for key, part in value.items()
-                 if isinstance(key, (str, bytes))}
-        contents = Contents('recipes')
-        parameters = next((value[key] for key in VALUES if key in value), None)
-        contents.classes = class_names(_plain(value.get('synset words')), path)
-        for key in ('mean value', 'mean image'):
-            if value.get(key) is not None:
-                contents.mean_pixel = mean_of(_plain(value[key]), path)
-        if 'mean image' in value:
-            contents.notes.append(MEAN_IMAGE_NOTE)
+    value = pickles.load(file, path, size, npy.OBJECTS, budget=budget)
+    described = ({pickles.text(key): part for key, part in value.items()
+                  if isinstance(key, (str, bytes))} if isinstance(value, dict) else {})
+    key = next((key for key in VALUES if key in described), None)
+    if key is not None:
+        contents = _listed(described[key], path, 'recipes', budget)
+    elif isinstance(value, dict):
+        contents = from_tree('named', value, budget, npy.plain)
+        if not contents.arrays:
+            raise ArchiveError(f'{path} holds no list of parameters and no arrays under names like '
+                               'conv1_1.W; it is none of the pickles of the Lasagne Recipes')
     else:
-        contents, parameters = Contents('list'), value
-    if not isinstance(parameters, (list, tuple)):
-        raise ArchiveError(f'{path} holds no list of parameters; it is none of the pickles of the '
-                           'Lasagne Recipes')
-    arrays = [_plain(array) for array in parameters]
-    if len(arrays) % 2 or not all(hasattr(array, 'shape') for array in arrays):
-        raise ArchiveError(f'{path} holds no list of W, b, W, b and so on')
-    for index, array in enumerate(arrays):
-        contents.arrays[f'{index // 2}.{"Wb"[index % 2]}'] = array
+        contents = _listed(value, path, 'list', budget)
+    contents.classes = _words(described.get('synset words'))
+    for key in ('mean value', 'mean image'):
+        if described.get(key) is not None:
+            contents.mean_pixel = mean_of(npy.plain(described[key]), path)
+    if 'mean image' in described:
+        contents.notes.append(MEAN_IMAGE_NOTE)
     return contents
 
 
-def _plain(value):
-    value = value.array if isinstance(value, pickles.Array) else value
-    return np.asarray(value) if isinstance(value, np.generic) else value
+def _listed(parameters, path, kind, budget):
+    """Return the contents of a list W, b, W, b and so on, or of one of pairs of them."""
+    if not isinstance(parameters, (list, tuple)):
+        raise ArchiveError(f'{path} holds no list of parameters; it is none of the pickles of the '
+                           'Lasagne Recipes')
+    arrays = arrays_in(parameters, budget, npy.plain)
+    if arrays is None or len(arrays) % 2:
+        raise ArchiveError(f'{path} holds no list of W, b, W, b and so on')
+    return from_list(arrays, kind)
+
+
+def _words(value):
+    """Return the class names, if there are any."""
+    value = npy.plain(value)
+    value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    if not isinstance(value, (list, tuple)) or not all(isinstance(word, (str, bytes))
+                                                       for word in value):
+        return None
+    return [pickles.text(word) for word in value]

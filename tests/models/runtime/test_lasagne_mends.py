@@ -143,7 +143,7 @@ def test_helpers_take_any_iterable():
 
 def test_rectifiers_have_no_gradient_at_zero():
     x = T.vector()
-    outputs = [DenseLayer.__init__.__defaults__[-1](x), lasagne.nonlinearities.rectify(x),
+    outputs = [DenseLayer.__init__.__defaults__[-2](x), lasagne.nonlinearities.rectify(x),
                lasagne.nonlinearities.LeakyRectify(0.1)(x)]
     gradients = [T.grad(output.sum(), x) for output in outputs]
     results = theano.function([x], gradients)(np.array([-1, 0, 1], 'float32'))

@@ -50,16 +50,17 @@ def test_openblas_uses_all_cores(python):
     assert int(python('-c', code, OPENBLAS_NUM_THREADS='1').stdout) == 1
 
 
-def test_a_library_folder_with_spaces_is_linked_through_one_without(tmp_path, monkeypatch):
-    folder = tmp_path / 'my programs'
+@pytest.mark.parametrize('name', ['my programs', 'a,b', "it's", 'a "b"', 'a\\b'])
+def test_an_odd_library_folder_is_linked_through_a_plain_one(tmp_path, monkeypatch, name):
+    folder = tmp_path / name
     folder.symlink_to(scipy_openblas32.get_lib_dir())
     monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.setattr(scipy_openblas32, 'get_lib_dir', lambda: str(folder))
     library = start.openblas_link_arguments()[0][2:]
-    assert ' ' not in library
+    assert not set(library) & set(' ,\'"\\')
     assert os.path.samefile(library, folder)
     monkeypatch.setenv('HOME', str(tmp_path / 'a home'))
-    with pytest.raises(CannotRun, match='spaces'):
+    with pytest.raises(CannotRun, match='spaces, commas or quotes'):
         start.openblas_link_arguments()
 
 
@@ -121,6 +122,49 @@ def test_a_compiler_that_does_not_work_is_an_error_with_its_complaint(python, tm
 def _gxx():
     import shutil
     return shutil.which('g++')
+
+
+def test_a_compiler_on_a_full_disk_is_not_called_broken(python, tmp_path):
+    broken = script(tmp_path / 'g++', '#!/bin/sh\ncase "$*" in\n'
+                    '*trial*) echo "error: /tmp/a.s: No space left on device" >&2; exit 1;;\n'
+                    'esac\nexec /usr/bin/g++ "$@"\n')
+    run = python('-c', 'import models', THEANO_FLAGS=f'cxx={broken},base_compiledir={tmp_path}')
+    assert_one_line(run, 'the disk is full; make room')
+    assert 'install' not in run.stderr
+
+
+@pytest.mark.parametrize('threads, words', [
+    ('abc', "OMP_NUM_THREADS is 'abc'"), ('0', 'whole number from 1 up'), ('-2', 'unset it'),
+    ('2,', 'OMP_NUM_THREADS'), ('1.5', 'OMP_NUM_THREADS')])
+def test_an_impossible_number_of_threads_is_an_error(monkeypatch, threads, words):
+    monkeypatch.setenv('OMP_NUM_THREADS', threads)
+    with pytest.raises(CannotRun, match=words):
+        start.check_environment()
+
+
+@pytest.mark.parametrize('threads, kept', [('', ''), ('2', '2'), (' 3 ', '3'), ('4,2', '4')])
+def test_a_possible_number_of_threads_is_taken(monkeypatch, threads, kept):
+    monkeypatch.setenv('OMP_NUM_THREADS', threads)
+    start.check_environment()
+    assert os.environ['OMP_NUM_THREADS'] == kept
+
+
+def test_threads_that_cannot_be_are_one_line(python):
+    assert_one_line(python('-c', 'import models', OMP_NUM_THREADS='abc'), 'OMP_NUM_THREADS')
+
+
+def test_python_without_documentation_is_an_error(python):
+    assert_one_line(python('-OO', '-c', 'import models'), '-OO', 'run it without')
+
+
+def test_warnings_that_are_errors_do_not_stop_theano(python):
+    code = ('import models, theano, theano.tensor as T, numpy as np\n'
+            "x = T.tensor4()\nnet, _, _ = models.load('vgg19_quarter', deepest='conv1_1')\n"
+            'import lasagne\n'
+            "y = lasagne.layers.get_output(net['conv1_1'], x)\n"
+            "print(theano.function([x], y.sum() * 0)(np.zeros((1, 3, 8, 8), 'float32')))\n")
+    run = python('-W', 'error', '-c', code)
+    assert (run.returncode, run.stdout, run.stderr) == (0, '0.0\n', '')
 
 
 def test_an_unwritable_compile_directory_is_an_error(python):

@@ -85,6 +85,41 @@ def test_pooling_has_one_switch_a_window(size, stride, pad):
     np.testing.assert_array_equal(there.ravel(), d.ravel()[switches])
 
 
+def mean_of_windows(x, size, stride, pad, count_padding):
+    """Return (means, their Jacobian (windows, pixels of x)) of one plane, window by window."""
+    (rows, columns), (height, width), (down, right), (above, left) = x.shape, size, stride, pad
+    means, jacobian = [], []
+    for top in range(-above, rows + above - height + 1, down):
+        for start in range(-left, columns + left - width + 1, right):
+            inside = np.zeros(x.shape)
+            inside[max(top, 0):max(top + height, 0), max(start, 0):max(start + width, 0)] = 1
+            jacobian.append(inside / (height * width if count_padding else inside.sum()))
+            means.append((jacobian[-1] * x).sum())
+    return np.array(means), np.array(jacobian).reshape(len(means), -1)
+
+
+@pytest.mark.parametrize('mode', ['average_exc_pad', 'average_inc_pad'])
+@pytest.mark.parametrize('size, stride, pad', [
+    ((3, 3), (1, 1), (1, 1)), ((3, 3), (2, 2), (1, 1)), ((2, 3), (3, 1), (1, 2)),
+    ((5, 4), (2, 3), (4, 0)), ((2, 2), (2, 2), (0, 0)), ((7, 9), (1, 1), (3, 4))])
+def test_mean_pooling_with_padding_has_a_gradient(mode, size, stride, pad):
+    random = np.random.RandomState(0)
+    x = random.normal(size=(7, 9))
+    means, jacobian = mean_of_windows(x, size, stride, pad, mode == 'average_inc_pad')
+    g, direction = random.normal(size=len(means)), random.normal(size=x.shape)
+    shape = [(length + 2 * p - s) // step + 1
+             for length, p, s, step in zip(x.shape, pad, size, stride)]
+    image, weights, other = T.dtensor4s(3)
+    pooled = pool.pool_2d(image, size, True, stride, pad, mode)
+    gradient = T.grad(None, image, known_grads={pooled: weights})
+    forward = T.grad((gradient * other).sum(), weights)  # the transpose of the gradient
+    found, back, there = theano.function([image, weights, other], [pooled, gradient, forward])(
+        x[None, None], g.reshape(1, 1, *shape), direction[None, None])
+    np.testing.assert_allclose(found.ravel(), means, atol=1e-12)
+    np.testing.assert_allclose(back.ravel(), g @ jacobian, atol=1e-12)
+    np.testing.assert_allclose(there.ravel(), jacobian @ direction.ravel(), atol=1e-12)
+
+
 @pytest.mark.parametrize('leakiness', [0, 0.25])
 def test_relu_is_exact_at_and_below_zero(leakiness):
     x = T.vector()
@@ -131,6 +166,17 @@ def test_gof_walks_graphs_into_lists():
     z = T.exp(x) + y
     assert theano.gof.graph.inputs([z]) == [x, y]
     assert set(theano.gof.graph.ancestors([z])) >= {x, y, z}
+    assert set(theano.gof.graph.variables([x], [z])) == {x, y, z, z.owner.inputs[0]}
+    assert theano.gof.graph.orphans([x], [z]) == [y]
+    assert [node.op for node in theano.gof.graph.ops([x, y], [z])] == [z.owner.op,
+                                                                       T.exp(x).owner.op]
+
+
+def test_gof_compares_graphs():
+    x, y = T.vectors('xy')
+    same = theano.gof.graph.is_same_graph
+    assert same(T.exp(x) + y, T.exp(x) + y) and not same(T.exp(x) + y, T.exp(y) + y)
+    assert issubclass(theano.gof.EquilibriumOptimizer, theano.gof.Optimizer)
 
 
 def test_cuda_is_as_on_a_machine_without_it():
@@ -236,6 +282,17 @@ def test_joins_have_the_right_shapes(axis):
     np.testing.assert_array_equal(known(*values), expected)
     unknown = theano.function([position, a, b], T.join(position, a, b).shape)
     np.testing.assert_array_equal(unknown(axis, *values), expected)
+
+
+@pytest.mark.parametrize('index', [
+    np.s_[None], np.s_[:, None], np.s_[1, None], np.s_[None, :, 1:], np.s_[..., None],
+    np.s_[:, None, ..., 2]])
+def test_new_axes_leave_the_axes_behind_them(index):
+    x = np.arange(24.).reshape(2, 3, 4)
+    expected = x[index]
+    variable = T.as_tensor_variable(x)[index]
+    assert variable.ndim == expected.ndim
+    np.testing.assert_array_equal(variable.eval(), expected)
 
 
 def test_rectify_takes_arrays_too():

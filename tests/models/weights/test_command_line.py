@@ -130,12 +130,13 @@ def test_every_source_that_fails_is_named(capsys, folder, small_sources, monkeyp
 
 
 def test_the_embedded_weights_are_never_written_over(capsys, folder):
-    before = files.EMBEDDED.read_bytes()
-    for more in ([], ['--force'], ['--force', '--out', files.EMBEDDED]):
-        told, status = error(capsys, 'convert', files.EMBEDDED, '--as', 'vgg19_quarter', *more)
+    own = files.EMBEDDED['vgg19_quarter']
+    before = own.read_bytes()
+    for more in ([], ['--force'], ['--force', '--out', own]):
+        told, status = error(capsys, 'convert', own, '--as', 'vgg19_quarter', *more)
         assert status == 2 and 'comes with the archive' in told
     assert 'it comes with the archive' in output(capsys, 'fetch', 'vgg19_quarter')
-    assert files.EMBEDDED.read_bytes() == before
+    assert own.read_bytes() == before
 
 
 def test_convert_says_what_it_took_the_file_for(capsys, folder, tmp_path):

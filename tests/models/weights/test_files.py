@@ -104,6 +104,18 @@ def corrupted(path):
     (lambda path: save(path, {'conv1_1.W': np.full((4, 3, 3, 3), 'a')}), ['finite real numbers']),
     (lambda path: save(path, {'conv1_1.W': np.full((4, 3, 3, 3), np.nan)}), ['finite real']),
     (lambda path: save(path, {'conv1_1.W': np.ones((4, 3, 3, 3), complex)}), ['finite real']),
+    (lambda path: save(path, {'conv1_1.W': np.full((4, 3, 3, 3), 1e300)}),
+     ['conv1_1.W', 'float32 cannot']),
+    (lambda path: save(path, arrays_to('conv1_1', mean_pixel=np.full(3, 1e300))),
+     ['within 0 to 255']),
+    (lambda path: save(path, arrays_to('conv1_1', width=np.ones((2, 2)))), ['one number']),
+    (lambda path: save(path, arrays_to('conv1_1', classes=np.array([['a', 'b'], ['c', 'd']]))),
+     ['broken at classes', 'list of names']),
+    (lambda path: save(path, arrays_to('conv1_1', classes=np.array('a'))), ['broken at classes']),
+    (lambda path: save(path, arrays_to('conv1_1', classes=np.array([0.5, 1.5]))),
+     ['broken at classes']),
+    (lambda path: save(path, arrays_to('conv1_1', classes=np.full(2, 2 ** 31, '<u4').view('<U1'))),
+     ['broken at classes']),
     (lambda path: save(path, arrays_to('conv1_1', mean_pixel=np.ones((3, 8, 8)))),
      ['three numbers']),
 ])
@@ -118,3 +130,28 @@ def test_weights_that_are_not_here_are_told_how_to_name_them(monkeypatch):
     monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
     with pytest.raises(ArchiveError, match='--weights FILE.*ARCHIVE_WEIGHTS.*vgg19_quarter'):
         files.find('vgg19')
+
+
+def test_names_of_classes_are_text_that_can_be_shown():
+    hostile = ['cat', 'a\0b', 'half \ud800', 'two\nlines\r\n', '\x1b[31mred', '\u202etxet',
+               ' spaces  within ', '', '\0', 'x' * 5000, 'gr\xfcn \u6f22']
+    names = files.class_names('w.npz', np.array(hostile))
+    assert names == ['cat', r'a\x00b', r'half \ud800', 'two lines', r'\x1b[31mred', r'\u202etxet',
+                     'spaces within', '?', '?', f'{"x" * 497} ... {"x" * 498}', 'gr\xfcn \u6f22']
+    for name in names:
+        name.encode('utf-8')
+        assert name.isprintable()
+    assert files.class_names('w.npz', np.array([b'caf\xc3\xa9', b'caf\xe9'])) == ['caf\xe9'] * 2
+    assert files.class_names('w.npz', np.arange(3)) == ['0', '1', '2']
+    assert files.class_names('w.npz', hostile) == names  # a list, out of a pickle
+
+
+def test_what_is_loaded_is_finite_in_the_networks_type(tmp_path, narrow):
+    """float64 numbers that float32 has as infinity are found out after the cast, not before."""
+    arrays = arrays_to('conv1_1')
+    arrays['conv1_1.b'] = np.full(4, -1e39)
+    with pytest.raises(ArchiveError, match='broken at conv1_1.b'):
+        models.load('vgg19', save(tmp_path / 'w.npz', arrays), deepest='conv1_1')
+    arrays['conv1_1.b'] = np.full(4, -3e38)
+    net, _, _ = models.load('vgg19', save(tmp_path / 'w.npz', arrays), deepest='conv1_1')
+    assert np.isfinite(net['conv1_1'].b.get_value()).all()

@@ -18,13 +18,45 @@ def test_a_class_is_found_by_number_synonym_or_entry(wanted, index):
 
 
 @pytest.mark.parametrize('wanted, words', [
-    ('4', ['numbered 0 to 3', 'no 4']), ('goldfis', ["did you mean 'goldfish'"]),
-    ('machine', ["'lifting machine'"]), ('zzzz', ['a name of ImageNet or a number']),
-    ('crane', ['names the classes 1 and 3', 'give the number'])])
+    ('4', ['numbered 0 to 3', 'no class 4']), ('goldfis', ["did you mean 'goldfish'"]),
+    ('machine', ["'lifting machine'"]), ('zzzz', ['a name or a number']),
+    ('crane', ['names the classes 1 and 3', 'give the number', 'classes squeezenet crane'])])
 def test_other_classes_are_told_what_there_is(wanted, words):
     with pytest.raises(ArchiveError) as problem:
-        classes.find_class(NAMES, wanted, 4)
-    assert all(word in str(problem.value) for word in words)
+        classes.find_class(NAMES, wanted, 4, 'squeezenet')
+    assert all(word in str(problem.value) for word in [*words, 'python -m models classes'])
+
+
+IMAGENET = [entry for _, entry in files.imagenet_classes()]
+
+
+@pytest.mark.parametrize('wanted, words', [
+    ('snake', ['thunder snake', 'python -m models classes squeezenet snake lists them']),
+    ('dog', ['121 classes', 'Chihuahua', 'python -m models classes squeezenet dog lists them']),
+    ('retriev', ['retriever', 'squeezenet retriev lists them']),
+    ('red fo', ["'red fox'"]), ('sports cra', ["'sports car'"])])
+def test_classes_are_suggested_by_words_before_spelling(wanted, words):
+    with pytest.raises(ArchiveError) as problem:
+        classes.find_class(IMAGENET, wanted, 1000, 'squeezenet')
+    assert all(word in str(problem.value) for word in words), str(problem.value)
+    assert 'snorkel' not in str(problem.value) and '\n' not in str(problem.value)
+
+
+def test_the_command_that_lists_takes_the_weights_of_the_run():
+    with pytest.raises(ArchiveError, match="classes all_cnn_c 'a b' --weights 'my file.npz' lists"):
+        classes.find_class(['a b c', 'b, a', 'a b d', 'b a'], 'a b', 4, 'all_cnn_c', 'my file.npz')
+
+
+def test_a_search_finds_words_kinds_and_ends_of_words():
+    def found(text):
+        return [classes.class_name(IMAGENET, index) for index in classes.search(IMAGENET, text)]
+
+    assert found('snakes') == found('SNAKE') and 'sidewinder' in found('snake')  # a rattlesnake
+    assert len(found('dogs')) > 118 and 'papillon' in found('dogs')
+    assert found('king')[:2] == ['king snake', 'king crab'] and 'walking stick' in found('king')
+    assert found('king penguin') == ['king penguin']
+    assert 'African elephant' not in found('ant')
+    assert found('goldf') == ['goldfish', 'goldfinch'] and found('qqq') == found(' ,') == []
 
 
 def test_without_names_only_numbers_are_known():

@@ -65,6 +65,15 @@ def test_the_mask_follows_the_colours_of_the_photo():
     assert (pale[mask] == rgb[mask]).all() and pale[0, 0].min() > 150
 
 
+def test_the_mask_of_a_photo_of_one_colour_is_what_the_map_says():
+    strength = np.zeros((3, 60, 80))
+    strength[:, 20:32, 30:42] = 1
+    mask = maps.object_mask(np.full((60, 80, 3), 90, 'uint8'), strength)
+    wanted = np.zeros((60, 80), bool)
+    wanted[20:32, 30:42] = True
+    assert (mask == wanted).mean() > 0.97 and mask[26, 36] and not mask[0].any()
+
+
 def test_a_mosaic_has_room_for_every_picture():
     pictures = [np.full((4, 6, 3), value, 'uint8') for value in (10, 20, 30)]
     pictures[2] = pictures[2][:2, :3]

@@ -64,6 +64,14 @@ def test_distribution_entropy_and_peaks_of_three_paints():
     assert palettes.share_near(rgb, colours[:1]) == 0.25
 
 
+def test_no_colour_of_srgb_is_outside_the_distribution():
+    levels = np.linspace(0, 255, 18).astype('uint8')
+    every = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(18, -1, 3)
+    assert palettes.distribution(every).sum() == pytest.approx(1)
+    blue = np.full((16, 16, 3), (0, 0, 255), 'uint8')
+    assert len(palettes.peaks(blue)) == 1 and palettes.entropy(blue) == 0
+
+
 @pytest.mark.parametrize('rgb, name', [
     ((210, 40, 40), 'red'), ((230, 130, 30), 'orange'), ((235, 215, 50), 'yellow'),
     ((40, 150, 60), 'green'), ((40, 60, 200), 'blue'), ((10, 10, 10), 'black'),

@@ -8,6 +8,7 @@ import theano.tensor as T
 from lasagne.layers import ConcatLayer, Conv2DLayer, DenseLayer, InputLayer, Pool2DLayer
 
 import models
+from recipes.common import receptive_fields
 from recipes.common.receptive_fields import (Field, gradient_patch_of, patch_of, pixels_of,
                                              receptive_field)
 
@@ -69,6 +70,17 @@ def test_a_patch_is_what_a_unit_sees():
     gradient = picture.transpose(2, 0, 1)
     np.testing.assert_array_equal(gradient_patch_of(fields, (1, 4), gradient),
                                   gradient[:, 1:6, 4:7])
+
+
+def test_a_field_is_computed_once_a_layer(monkeypatch):
+    """GoogLeNet has 4^9 ways from its last layer to the picture."""
+    asked = []
+    above = receptive_fields._field_above
+    monkeypatch.setattr(receptive_fields, '_field_above',
+                        lambda layer, below: asked.append(layer) or above(layer, below))
+    net = models.build('googlenet', width=1 / 64)
+    assert receptive_field(net['inception_5b/output'])[0].size == 715
+    assert len(asked) == len(set(asked)) < len(net)
 
 
 @pytest.mark.parametrize('name, sizes', [('squeezenet', {'conv1': 3, 'pool1': 7, 'fire3/concat': 23,
