@@ -10,8 +10,9 @@ from models import process
 
 process.guard_imports()  # Theano's takes seconds, in which somebody may press Ctrl-C
 
-from models import runtime  # noqa: E402
+from models import errors, runtime  # noqa: E402
 
+errors.keep_log_printable()
 runtime.prepare()
 
 from models.networks import (  # noqa: E402 - Theano is ready now

@@ -1,10 +1,13 @@
 """The kinds of problem that a user can mend, told in one line."""
 
 import errno
+import logging
 import os
+import re
 import unicodedata
 
-LONGEST = 2000  # characters of a message
+LONGEST = 2000  # characters of a message; the longest of ours names 9 addresses in 1500
+BREAKS = '\n\r\t'
 
 
 class ArchiveError(Exception):
@@ -33,24 +36,43 @@ class Notice(UserWarning):
 def one_line(text, longest=LONGEST):
     """A text as it can be shown anywhere: one line, printable, of bounded length.
 
-    Line breaks become spaces, and control characters, marks that reverse the direction of text and
+    Line breaks become a space, and control characters, marks that reverse the direction of text and
     lone surrogates (bytes of file names that are no UTF-8) their escapes, such as \\x1b. What is
     too long loses its middle: it begins with what is wrong and ends with what to do.
     """
-    text = str(text)
+    text = str(text).strip(BREAKS)
     if len(text) > 2 * longest:  # what is cut away is not looked at
         text = f'{text[:longest]}{text[-longest:]}'
-    shown = ''.join(char if char.isprintable() else _escaped(char) for char in text)
-    if len(shown) <= longest:
-        return shown
+    if not text.isprintable():
+        text = ''.join(char if char.isprintable() else _escaped(char)
+                       for char in re.sub(f'[{BREAKS}]+', ' ', text))
+    if len(text) <= longest:
+        return text
     half = (longest - 5) // 2
-    return f'{shown[:half]} ... {shown[-half:]}'
+    return f'{text[:half]} ... {text[half + 5 - longest:]}'
 
 
 def _escaped(char):
     if char.isspace() or unicodedata.category(char) == 'Zs':
         return ' '
     return char.encode('unicode_escape').decode('ascii')
+
+
+class _OneLine(logging.Filter):
+    """Makes what is logged printable; names of layers come out of files."""
+
+    def filter(self, record):
+        record.msg, record.args = one_line(record.getMessage()), ()
+        return True
+
+
+def keep_log_printable():
+    """Let the archive's log have one printable line for each warning."""
+    log = logging.getLogger('archive')
+    if not any(isinstance(known, _OneLine) for known in log.filters):
+        log.addFilter(_OneLine())
+
+
 def is_full_disk(problem):
     """Tell whether an exception is about a full disk, also where a compiler has met it."""
     return (getattr(problem, 'errno', None) in (errno.ENOSPC, errno.EDQUOT)

@@ -10,12 +10,13 @@
 
 import shutil
 import sys
+import traceback
 from pathlib import Path
 
 import models
 from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer
 from models import all_cnn, networks
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from models.vgg import POOLINGS
 from models.weights import conversion, download, files, layouts, normalisation, sources
 from recipes.common import command_line, images, photos
@@ -27,13 +28,21 @@ NORMALISED = '{}_normalized'  # spelt as the Recipes did
 def main(arguments=None):
     """Run the command line; None takes the process's own arguments."""
     options = parse(arguments)
-    options.command(options)
+    try:
+        options.command(options)
+    except ArchiveError:
+        if options.debug:
+            for line in traceback.format_exc().splitlines():
+                print(one_line(line), file=sys.stderr)
+        raise
 
 
 def parse(arguments):
     """Return the options of a command line."""
     parser = command_line.ArgumentParser(prog='python -m models.weights',
                                          description=__doc__.splitlines()[0])
+    parser.add_argument('--debug', action='store_true',
+                        help='before the line of an error, how it came about')
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
     command = _add(commands, list_networks, 'list', 'networks, sources, licences, what is here')
@@ -167,7 +176,7 @@ def verify(options):
     for network in wanted:
         networks.known_name(network, list(networks.NETWORKS), 'network')
         try:
-            print(f'{network}: {_verified(network)}')
+            print(one_line(f'{network}: {_verified(network)}'))
         except ArchiveError as problem:
             problems.append(str(problem))
     if problems:
@@ -238,7 +247,7 @@ def _fetched(options, wanted, downloads):
         place = downloads / source.hash.partition(':')[2][:8] / source.file
         try:
             url = download.fetch([options.url] if options.url else source.urls(), place,
-                                 source.hash, options.quiet)
+                                 source.hash, options.quiet, source.most_bytes())
         except ArchiveError as problem:
             problems.append(str(problem))
             continue

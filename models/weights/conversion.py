@@ -13,7 +13,7 @@ from lasagne.layers import DenseLayer
 
 from models import networks
 from models.errors import ArchiveError
-from models.weights import (architectures, files, fingerprint, formats, naming, sources,
+from models.weights import (architectures, bounds, files, fingerprint, formats, naming, sources,
                             torchvision)
 from models.weights.layouts import LAYOUTS
 
@@ -27,6 +27,7 @@ NORMALISED_WITHIN = 3  # a factor; the scale of vgg19 is tens of times that of v
 log = logging.getLogger('archive')
 
 
+@bounds.guards
 def convert(path, network, target, layout=None, url=None, beginning=None):
     """Convert a weight file and write it in the archive's format.
 
@@ -47,7 +48,7 @@ def convert(path, network, target, layout=None, url=None, beginning=None):
     """
     path = Path(path)
     networks.known_name(network, list(networks.NETWORKS), 'network')
-    contents = _chosen(path, formats.read(path), beginning)
+    contents = _chosen(path, formats.read(path, _float32_bytes(network)), beginning)
     digests = sources.digests_of(path)
     source = sources.of_file(digests)
     if source and source.network != network:
@@ -133,6 +134,10 @@ def _skeleton(layers, network, width, classes):
         return np.broadcast_to(np.float32(0), shape)
 
     return networks.build(network, array=array, width=width, classes=classes), shapes
+
+
+def _float32_bytes(network):
+    return sum(4 * bounds.product(shape) for shape in skeleton(network)[1].values())
 
 
 def width_of(network, arrays):

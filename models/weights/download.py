@@ -7,6 +7,7 @@ take its name. Proxies (`https_proxy` and so on) and `file://` work as urllib ha
 import contextlib
 import errno
 import http.client
+import io
 import os
 import re
 import shutil
@@ -20,17 +21,21 @@ from pathlib import Path
 import filelock
 from tqdm import tqdm
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from models.weights import sources
 
-ATTEMPTS = 4        # at one address, as long as none brings a byte
-PATIENCE = 30       # seconds without (enough) bytes until a connection counts as stalled
-SLOWEST = 1024      # bytes a second
+ATTEMPTS = 4        # at one address, as long as none brings a byte that is new
+PATIENCE = 20       # seconds that an address may keep us waiting, in all its attempts together
+SILENCE = 10        # seconds without a byte until a connection counts as stalled
+SLOWEST = 32 << 10  # new bytes that give a second back
 PAUSE = 1           # seconds before the second attempt, then twice as many each time
 BLOCK = 1 << 18     # bytes
+LARGEST = 2 * 10 ** 9  # bytes, where nothing tells how large a file is
 PASSING = (408, 429, 500, 502, 503, 504)  # states of a server that may be over in a moment
 REASONS = {401: 'the server wants a password', 403: 'the server forbids it',
            404: 'the server does not have it', 410: 'the server does not have it any more'}
+LENGTH = re.compile('[0-9]{1,19}')
+RANGE = re.compile('bytes (?:([0-9]{1,19})-[0-9]{1,19}|[*])/([0-9]{1,19}|[*])')
 
 
 class _Failure(Exception):
@@ -41,16 +46,112 @@ class _Failure(Exception):
         self.may_pass = may_pass
 
 
-def fetch(urls, target, wanted, quiet=False):
+class _Misfit(_Failure):
+    """What is there of a file is no beginning of what the address has."""
+
+    def __init__(self, reason):
+        super().__init__(reason, may_pass=True)
+
+
+class _Patience:
+    """The time that an address may still keep us waiting.
+
+    It starts with PATIENCE seconds, and never has more; bytes that are new give some back. So an
+    address that brings nothing is left after PATIENCE seconds, however it holds us up, and one
+    that brings less than SLOWEST a second a little later.
+    """
+
+    def __init__(self):
+        self.left, self.now = PATIENCE, time.monotonic()
+
+    def spend(self):
+        """Count the time that went by.
+
+        Raises:
+            _Failure: there is none left.
+        """
+        now = time.monotonic()
+        self.left, self.now = self.left - (now - self.now), now
+        if self.left <= 0:
+            raise _Failure('the connection stalled; it kept us waiting for '
+                           f'{PATIENCE} seconds')
+
+    def earn(self, count):
+        """Get time for new bytes."""
+        self.spend()
+        self.left = min(PATIENCE, self.left + count / SLOWEST)
+
+    def timeout(self):
+        """Return the seconds until the next byte must have come."""
+        self.spend()
+        return min(SILENCE, self.left)
+
+
+class _Timed(io.RawIOBase):
+    """What a server sends; each read has the time that is left, headers included."""
+
+    def __init__(self, raw, sock, patience):
+        super().__init__()
+        self.raw, self.sock, self.patience = raw, sock, patience
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.sock.settimeout(self.patience.timeout())
+        return self.raw.readinto(buffer)
+
+    def close(self):
+        self.raw.close()
+        super().close()
+
+
+def _opener(patience):
+    """Return what opens http, https and file addresses and waits no longer than it may."""
+
+    class Response(http.client.HTTPResponse):
+        def __init__(self, sock, *arguments, **named):
+            super().__init__(sock, *arguments, **named)
+            self.fp = io.BufferedReader(_Timed(self.fp.detach(), sock, patience))
+
+        def read(self, count=None):  # urllib reads what comes with a redirection, all of it
+            return super().read(BLOCK if count is None else count)
+
+    class Connection(http.client.HTTPConnection):
+        response_class = Response
+
+    class SecureConnection(http.client.HTTPSConnection):
+        response_class = Response
+
+    class Handler(urllib.request.HTTPHandler):
+        def http_open(self, request):
+            return self.do_open(Connection, request)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, request):
+            return self.do_open(SecureConnection, request)
+
+    # A new one each time, for it keeps the proxies that it found when it was made.
+    opener = urllib.request.OpenerDirector()
+    for handler in (urllib.request.ProxyHandler, Handler, SecureHandler,
+                    urllib.request.FileHandler, urllib.request.UnknownHandler,
+                    urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErrorProcessor,
+                    urllib.request.HTTPRedirectHandler):
+        opener.add_handler(handler())
+    return opener
+
+
+def fetch(urls, target, wanted, quiet=False, largest=LARGEST):
     """Download a file from the first address that gives the right one.
 
     A second process that wants the same file waits for the first and takes what it got.
 
     Args:
-        urls: addresses in the order of trying; http, https, ftp or file.
+        urls: addresses in the order of trying; http, https or file.
         target: path of the file; its folder is made.
         wanted: its hash, '<algorithm>:<hexadecimal digits>'.
         quiet: show no progress.
+        largest: bytes that it has at most; an address that has more has another file.
 
     Returns:
         The address it came from; None if it was there already.
@@ -65,120 +166,158 @@ def fetch(urls, target, wanted, quiet=False):
         with alone(target, quiet):
             if target.exists() and sources.is_right(wanted, sources.digests_of(target)):
                 return None
-            return _from_any(urls, part, target, wanted, quiet)
+            return _from_any(urls, part, target, wanted, quiet, largest)
     except OSError as problem:
         raise _of_disk(problem, target) from problem
 
 
-def _from_any(urls, part, target, wanted, quiet):
+def _from_any(urls, part, target, wanted, quiet, largest):
     reasons = []
     for url in urls:
         try:
-            _from(url, part, wanted, quiet)
+            _Address(url, part, wanted, quiet, largest).fetch()
         except _Failure as problem:
-            reasons.append(f'{url}: {problem}')
+            reasons.append(f'{url}: {one_line(problem, 300)}')
             continue
         os.replace(part, target)
         return url
-    kept = f'; {part} is kept, the next try goes on with it' if part.exists() else ''
+    kept = f'; {part} is kept, the next try goes on with it' if _size(part) else ''
+    if not kept:
+        _remove(part)
     raise ArchiveError(f'{target.name} ({wanted.replace(":", " ", 1)}) could not be fetched: '
                        f'{"; ".join(reasons)}{kept}')
 
 
-def _from(url, part, wanted, quiet):
-    """Download from one address until the hash is right.
+class _Address:
+    """One address, and the file that is to come from it.
 
-    Raises:
-        _Failure: it did not work out; what came is kept if it may be a beginning.
+    Args:
+        url: the address.
+        part: path of what is there of the file.
+        wanted, quiet, largest: as for `fetch`.
     """
-    attempt = 0
-    while True:
-        before = _size(part)
+
+    def __init__(self, url, part, wanted, quiet, largest):
+        self.url, self.part, self.wanted = url, part, wanted
+        self.quiet, self.largest = quiet, largest
+        self.patience = _Patience()
+        self.reached = _size(part)  # bytes; only what goes beyond is new
+        self.may_restart = True
+
+    def fetch(self):
+        """Download until the hash is right.
+
+        Raises:
+            _Failure: it did not work out; what came is kept if it may be a beginning.
+        """
+        attempt = 0
+        while True:
+            before = self.reached
+            try:
+                return self._fetch_once()
+            except _Misfit:
+                _remove(self.part)
+                if not self.may_restart:
+                    raise
+                # The beginning that was there may be of another file: once more from the start.
+                self.may_restart, self.reached, self.patience = False, 0, _Patience()
+            except _Failure as problem:
+                attempt = 1 if self.reached > before else attempt + 1
+                if not problem.may_pass or attempt >= ATTEMPTS:
+                    raise
+                self._pause(attempt, problem)
+
+    def _pause(self, attempt, problem):
+        """Wait before the next attempt; where no time is left, raise what the last one met."""
         try:
-            resumed = _go_on(url, part, quiet)
-        except _Failure as problem:
-            attempt = 1 if _size(part) > before else attempt + 1
-            if not problem.may_pass or attempt >= ATTEMPTS:
-                raise
-            time.sleep(PAUSE * 2 ** (attempt - 1))
-            continue
-        digests = sources.digests_of(part)
-        if sources.is_right(wanted, digests):
+            self.patience.spend()
+            time.sleep(min(PAUSE * 2 ** (attempt - 1), self.patience.left))
+            self.patience.spend()
+        except _Failure:
+            raise problem from None
+
+    def _fetch_once(self):
+        resumed = self._go_on()
+        digests = sources.digests_of(self.part)
+        if sources.is_right(self.wanted, digests):
             return
-        os.remove(part)
-        algorithm, _, digits = wanted.partition(':')
-        if not resumed:
-            raise _Failure(f'what came has the {algorithm} {digests[algorithm]}, not {digits}; '
-                           'nothing of it was kept')
-        # the beginning that was there may be of another file: once more from the start
+        algorithm, _, digits = self.wanted.partition(':')
+        told = (f'what came has the {algorithm} {digests[algorithm]}, not {digits}; nothing of it '
+                'was kept')
+        if resumed:
+            raise _Misfit(told)
+        _remove(self.part)
+        raise _Failure(told)
 
+    def _go_on(self):
+        """Download the rest of the file; return whether something of it was there before.
 
-def _go_on(url, part, quiet):
-    """Download the rest of a file; return whether something of it was there before.
+        Raises:
+            _Failure: it is not whole.
+        """
+        begun = _size(self.part)
+        if begun > self.largest:
+            raise _Misfit(f'what was there has {begun} bytes, more than the file')
+        headers = {'User-Agent': 'lasagne-archive', 'Accept-Encoding': 'identity'}
+        if begun:
+            headers['Range'] = f'bytes={begun}-'
+        try:
+            response = _opener(self.patience).open(
+                urllib.request.Request(self.url, headers=headers), timeout=self.patience.timeout())
+        except urllib.error.HTTPError as problem:
+            if problem.code == 416 and begun:  # nothing is left of it, or it is another file
+                if _extent_of(problem.headers)[1] != begun:
+                    raise _Misfit('what was there did not fit') from problem
+                return True
+            told = REASONS.get(problem.code) or one_line(problem.reason, 200)
+            raise _Failure(f'{told} ({problem.code})', problem.code in PASSING) from problem
+        except urllib.error.URLError as problem:
+            raise _broken(problem.reason) from problem
+        except (OSError, http.client.HTTPException) as problem:
+            raise _broken(problem) from problem
+        except ValueError as problem:
+            raise _Failure(f'this is no address ({problem})') from problem
+        with response:
+            begun, total = self._extent(response, begun)
+            if total is not None and total > self.largest:
+                raise _Failure(f'the server has {total} bytes, more than the file')
+            _require_space(self.part, total and total - begun)
+            self._copy(response, begun, total)
+        return begun > 0
 
-    Raises:
-        _Failure: it is not whole.
-    """
-    begun = _size(part)
-    headers = {'User-Agent': 'lasagne-archive', 'Accept-Encoding': 'identity'}
-    if begun:
-        headers['Range'] = f'bytes={begun}-'
-    try:
-        # A new opener, for it keeps the proxies that it found when it was made.
-        response = urllib.request.build_opener().open(
-            urllib.request.Request(url, headers=headers), timeout=PATIENCE)
-    except urllib.error.HTTPError as problem:
-        if problem.code == 416 and begun:  # nothing is left of it, or it is another file
-            if _total(problem.headers.get('Content-Range')) != begun:
-                os.remove(part)
-                raise _Failure('what was there did not fit', may_pass=True) from problem
-            return True
-        told = REASONS.get(problem.code) or str(problem.reason).partition('\n')[0]
-        raise _Failure(f'{told} ({problem.code})', problem.code in PASSING) from problem
-    except urllib.error.URLError as problem:
-        raise _broken(problem.reason) from problem
-    except (OSError, http.client.HTTPException) as problem:
-        raise _broken(problem) from problem
-    except ValueError as problem:
-        raise _Failure(f'this is no address ({problem})') from problem
-    with response:
-        begun, total = _extent(response, begun, part)
-        _require_space(part, total and total - begun)
-        _copy(response, part, begun, total, quiet)
-    return begun > 0
+    def _extent(self, response, begun):
+        """Return (first byte that comes, bytes of the whole file or None)."""
+        length = response.headers.get('Content-Length')
+        if length is not None and not LENGTH.fullmatch(length.strip()):
+            raise _Failure(f'the server names a length that is none, {one_line(length, 60)}')
+        length = length and int(length)
+        if begun and getattr(response, 'status', None) == 206:
+            first, total = _extent_of(response.headers)
+            if first != begun:
+                raise _Misfit('the server sent another part than was asked for')
+            return begun, total or (length and begun + length)
+        return 0, length  # it sends the whole
 
-
-def _extent(response, begun, part):
-    """Return (first byte that comes, bytes of the whole file or None)."""
-    length = response.headers.get('Content-Length')
-    length = int(length) if length and length.isdigit() else None
-    if begun and getattr(response, 'status', None) == 206:
-        found = re.match(r'bytes (\d+)-', response.headers.get('Content-Range', ''))
-        if found and int(found.group(1)) == begun:
-            return begun, _total(response.headers.get('Content-Range')) or (
-                length and begun + length)
-        os.remove(part)
-        raise _Failure('the server sent another part than was asked for', may_pass=True)
-    return 0, length  # it sends the whole
-
-
-def _copy(response, part, begun, total, quiet):
-    with open(part, 'r+b' if begun else 'wb') as file, \
-            tqdm(total=total, initial=begun, unit='B', unit_scale=True, disable=quiet,
-                 desc=part.name[:-len('.part')]) as bar:
-        file.seek(begun)
-        window, came = time.monotonic(), 0
-        while block := _some(response):
-            file.write(block)
-            bar.update(len(block))
-            came += len(block)
-            if time.monotonic() - window > PATIENCE:
-                if came < SLOWEST * PATIENCE:
-                    raise _stalled()
-                window, came = time.monotonic(), 0
-        end = file.tell()
-    if total is not None and end < total:
-        raise _Failure(f'the connection broke off after {end} of {total} bytes', may_pass=True)
+    def _copy(self, response, begun, total):
+        with open(self.part, 'r+b' if begun else 'wb') as file, \
+                tqdm(total=total, initial=begun, unit='B', unit_scale=True, disable=self.quiet,
+                     desc=self.part.name[:-len('.part')]) as bar:
+            file.seek(begun)
+            end = begun
+            while block := _some(response):
+                if end + len(block) > self.largest:
+                    break
+                file.write(block)
+                bar.update(len(block))
+                end += len(block)
+                self.patience.earn(max(0, end - self.reached))
+                self.reached = max(self.reached, end)
+        if block:
+            _remove(self.part)
+            raise _Failure(f'the server sent more than {self.largest} bytes; nothing of it was '
+                           'kept')
+        if total is not None and end < total:
+            raise _Failure(f'the connection broke off after {end} of {total} bytes', may_pass=True)
 
 
 def _some(response):
@@ -186,7 +325,7 @@ def _some(response):
     read = getattr(response, 'read1', response.read)
     try:
         return read(BLOCK)
-    except (OSError, http.client.HTTPException) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         raise _broken(problem) from problem
 
 
@@ -229,24 +368,26 @@ def _of_disk(problem, target):
                         f'{problem.strerror or problem}; name another folder in $ARCHIVE_WEIGHTS')
 
 
-def _stalled():
-    return _Failure(f'the connection stalled for {PATIENCE} seconds', may_pass=True)
-
-
 def _broken(problem):
     """Return the failure that an error of the connection means."""
     if isinstance(problem, (TimeoutError, socket.timeout)):  # one and the same from 3.10 on
-        return _stalled()
-    passing = isinstance(problem, (ConnectionError, http.client.HTTPException))
+        return _Failure('the connection stalled', may_pass=True)
+    passing = isinstance(problem, (ConnectionError, ValueError, http.client.HTTPException))
     told = problem if str(problem) else type(problem).__name__
     return _Failure(f'the connection broke off ({told})' if passing else str(told), passing)
 
 
-def _total(content_range):
-    """Return the size of the whole from 'bytes 5-9/10' or 'bytes */10', or None."""
-    found = re.search(r'/(\d+)$', content_range or '')
-    return int(found.group(1)) if found else None
+def _extent_of(headers):
+    """Return (first byte, bytes of the whole) of 'bytes 5-9/10' or 'bytes */10', or None each."""
+    found = RANGE.fullmatch((headers.get('Content-Range') or '').strip())
+    return tuple(int(digits) if (digits or '*') != '*' else None
+                 for digits in (found.groups() if found else (None, None)))
 
 
 def _size(part):
     return part.stat().st_size if part.exists() else 0
+
+
+def _remove(part):
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(part)

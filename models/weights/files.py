@@ -11,17 +11,15 @@ import json
 import logging
 import os
 import tempfile
-import unicodedata
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 import theano
 
-from models.errors import ArchiveError, reason_of
-from models.weights import sources, torchvision
+from models.errors import ArchiveError, one_line, reason_of
+from models.weights import bounds, npz, sources, torchvision
 
 # The networks that ship with the archive; the first is the default.
 EMBEDDED = {name: Path(__file__).parent.parent / 'embedded' / f'{name}.npz'
@@ -29,13 +27,10 @@ EMBEDDED = {name: Path(__file__).parent.parent / 'embedded' / f'{name}.npz'
 IMAGENET_CLASSES = Path(__file__).with_name('imagenet_classes.txt')
 VGG_MEAN_PIXEL = (103.939, 116.779, 123.68)  # BGR, of the Oxford models
 DESCRIPTIONS = {'mean_pixel', 'classes', 'wnids', 'width', 'provenance'}
-BROKEN = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError,
-          zipfile.BadZipFile, zlib.error)
+WIDEST = 64  # factor on the numbers of filters
+LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
 LARGEST_MEAN = 1000  # of 0 to 255; more is no mean of pixels
 LONGEST_NAME = 1000  # characters of a class's name; the longest of ImageNet has 121
-UNSEEN = ('Cc', 'Cs', 'Zl', 'Zp')  # Unicode's categories of controls, surrogates and line ends
-TURNING = ('LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI')
-MOST_COMPRESSED = 100  # times; trained numbers shrink to 90 %, zeros a thousandfold
 
 log = logging.getLogger('archive')
 
@@ -148,42 +143,13 @@ def _is_npz(path):
     """Tell whether a file is a zip of arrays; PyTorch's files are zips, too."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with npz.Zip(path) as archive:
         return all(name.endswith('.npy') for name in archive.namelist())
 
 
 def array_sha256(array):
     """Return the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-
-
-def require_honest_sizes(path):
-    """Refuse an .npz that would unpack to many times its size, or whose arrays claim more.
-
-    Raises:
-        ArchiveError: says which array.
-        BROKEN: it is no zip file, or a broken one.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                try:
-                    version = np.lib.format.read_magic(file)
-                    header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                              else np.lib.format.read_array_header_2_0)
-                    shape, _, dtype = header(file)
-                except ValueError:
-                    continue  # no array; np.load tells
-                claimed = dtype.itemsize
-                for length in shape:
-                    claimed *= length  # in Python's numbers, which do not overflow
-                held = entry.file_size - file.tell()
-            if not dtype.hasobject and claimed != held:
-                raise ArchiveError(f'{path} was refused: {entry.filename} claims {shape} of '
-                                   f'{dtype}, and holds {held} bytes')
-            if held > MOST_COMPRESSED * entry.compress_size + (1 << 20):
-                raise ArchiveError(f'{path} was refused: {entry.filename} unpacks from '
-                                   f'{entry.compress_size} to {held} bytes')
 
 
 def sha256(path):
@@ -207,8 +173,8 @@ def imagenet_classes():
 def class_names(path, names):
     """Return the names of classes as text that can be shown and written: a list of str.
 
-    Controls (NUL among them, and those that turn the direction of text), line ends and halves of
-    surrogate pairs become spaces, and a name without any character '?'.
+    What cannot be printed becomes what `errors.one_line` makes of it, spaces in a row become one,
+    and a name without any character '?'.
 
     Args:
         path: of the file that they are from, for messages.
@@ -233,13 +199,8 @@ def _shown(name):
             name = name.decode('utf-8')
         except UnicodeDecodeError:
             name = name.decode('latin-1')
-    name = ''.join(' ' if _is_unseen(character) else character for character in name[:LONGEST_NAME])
-    return ' '.join(name.split()) or '?'
-
-
-def _is_unseen(character):
-    return (unicodedata.category(character) in UNSEEN
-            or unicodedata.bidirectional(character) in TURNING)
+    # numpy has text padded with NULs.
+    return ' '.join(one_line(name.rstrip('\0'), LONGEST_NAME).split()) or '?'
 
 
 class WeightFile:
@@ -255,17 +216,18 @@ class WeightFile:
 
     def __init__(self, path, network=None):
         self.path = path
-        if not _is_npz(path) and str(path).endswith('.npz'):
+        with bounds.guarded(path):
+            size = bounds.require_file(path)
+            is_npz = _is_npz(path)
+        if not is_npz and str(path).endswith('.npz'):
             raise ArchiveError(f'{path} is no whole .npz file; fetch or convert it anew')
-        if not _is_npz(path):
+        if not is_npz:
             raise ArchiveError(f'{path} is not a weight file of the archive (.npz); convert it: '
                                f'python -m models.weights convert {path} --as '
                                f'{network or "NETWORK"}')
-        try:
-            require_honest_sizes(path)
-            self.arrays = np.load(path, allow_pickle=False)
-        except BROKEN as problem:
-            raise ArchiveError(f'{path} is a broken weight file: {problem}') from problem
+        with bounds.guarded(path):
+            self.budget = bounds.Budget(path, size)
+            self.arrays = npz.Arrays(path, self.budget)
         translated = torchvision.keys_of(network)
         self.from_torchvision = any(key in self.arrays.files for key in translated.values())
         self.keys = translated if self.from_torchvision else {}
@@ -326,10 +288,11 @@ class WeightFile:
         """Return the factor on the number of filters that the network was built with; 1 if none."""
         if 'width' not in self.arrays.files:
             return 1
-        width = self._read_numbers('width')
-        if width.size != 1:
-            raise ArchiveError(f'{self.path} is broken at width: it must be one number')
-        return float(width.ravel()[0])
+        width = self._read_numbers('width').ravel()
+        if width.size != 1 or not 0 < width[0] <= WIDEST:
+            raise ArchiveError(f'{self.path} is broken at width: it must be one number above 0 and '
+                               f'up to {WIDEST}')
+        return float(width[0])
 
     def classes(self):
         """Return the names of the classes in the order of the outputs, or None.
@@ -339,16 +302,19 @@ class WeightFile:
         """
         if 'classes' not in self.arrays.files:
             return None
-        return class_names(self.path, self._read('classes'))
+        with bounds.guarded(f'{self.path}, at classes,'):
+            self.budget.take_parts(bounds.product(self.arrays.header('classes').shape))
+            return class_names(self.path, self.arrays['classes'])
 
     def provenance(self):
         """Return where the numbers come from, a dict, or None where the file does not say."""
         if 'provenance' not in self.arrays.files:
             return None
-        try:
+        with bounds.guarded(f'{self.path}, at provenance,'):
+            if self.arrays.header('provenance').nbytes() > LARGEST_PROVENANCE:
+                raise bounds.Refused(f'{self.path} was refused: its provenance is larger than '
+                                     f'{LARGEST_PROVENANCE} bytes')
             provenance = json.loads(str(self._read('provenance')))
-        except ValueError as problem:
-            raise ArchiveError(f'{self.path} is broken at provenance: {problem}') from problem
         if not isinstance(provenance, dict):
             raise ArchiveError(f'{self.path} is broken at provenance: it is no table')
         return provenance
@@ -360,6 +326,8 @@ class WeightFile:
             ArchiveError: one differs, is missing, or cannot be read.
         """
         hashes = (self.provenance() or {}).get('arrays', {})
+        if not isinstance(hashes, dict):
+            raise ArchiveError(f'{self.path} is broken at provenance: its hashes are no table')
         for key, wanted in hashes.items():
             if key not in self.arrays.files or array_sha256(self._read(key)) != wanted:
                 raise ArchiveError(f'{self.path} is damaged at {key}; fetch or convert it again')
@@ -381,7 +349,5 @@ class WeightFile:
         return found
 
     def _read(self, key):
-        try:
+        with bounds.guarded(f'{self.path}, at {key},'):
             return self.arrays[key]
-        except BROKEN as problem:
-            raise ArchiveError(f'{self.path} is broken at {key}: {problem}') from problem

@@ -40,7 +40,7 @@ class Source:
         folders: addresses that the name is appended to, in the order of trying.
         hash: '<algorithm>:<hexadecimal digits>', of SHA-256 perhaps only the first; None if it is
             not known.
-        megabytes: about, for display.
+        megabytes: about, for display and to stop what is far larger.
         layout: a key of layouts.LAYOUTS.
         licence: in a word.
         convolutions_only: it has no dense layers.
@@ -61,6 +61,10 @@ class Source:
     def urls(self):
         """Return the addresses in the order of trying."""
         return [folder + self.file for folder in self.folders]
+
+    def most_bytes(self):
+        """Return the bytes that the file has at most: its megabytes are rounded, or of hearsay."""
+        return 2 * 10 ** 6 * self.megabytes + 10 ** 7
 
     def can_be_fetched(self):
         """Tell whether there is somewhere to fetch it from, and a hash to check it by."""

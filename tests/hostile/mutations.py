@@ -1,168 +1,134 @@
-"""Mutated pictures, read in a process of their own: `python mutations.py FORMS COUNT SEED`, and
-whole files: `python mutations.py FILE`.
+"""Whole weight files with some bytes changed, by a seed."""
 
-Each form is a way to save a small picture. COUNT mutants of each are read; every one must become a
-picture or an `ArchiveError` of one line. What is being read stands in the last line of the output,
-so that a crash of a decoder has a name. The last line of all is the result, in JSON.
-"""
-
+import bz2
+import functools
 import io
-import json
-import resource
-import sys
-import time
-import warnings
+import struct
+import zipfile
+import zlib
+from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageCms
+import attacks
 
-from models.errors import ArchiveError, Notice
-from recipes.common import images
-
-MEMORY = 10 ** 9    # bytes that may be taken besides what the process has at the beginning
-SECONDS = 20        # of the processor, for one picture
-
-
-def picture():
-    """A smooth picture with some noise, 48 by 64 pixels."""
-    random = np.random.RandomState(0)
-    small = Image.fromarray(random.randint(0, 255, (6, 8, 3), 'uint8')).resize((64, 48))
-    return Image.fromarray(np.asarray(small) // 2 + random.randint(0, 120, (48, 64, 3), 'uint8'))
+FILES = Path(__file__).parents[1] / 'golden' / 'weight_files'
+SUFFIXES = {'pickle': '.pkl', 'pth': '.pth', 'npz': '.npz', 'mat': '.mat', 'hdf5': '.h5',
+            'caffemodel': '.caffemodel', 'safetensors': '.safetensors'}
+NUMBERS = [0, 1, 2, 127, 128, 255, 256, 0x7fff, 0xffff, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1,
+           2 ** 40, 2 ** 62, 2 ** 63, 2 ** 64 - 1]
+LARGEST_ATTACK = 20_000  # bytes; larger ones are themselves the attack
 
 
-def exif():
-    """EXIF data with an orientation, texts and numbers."""
-    found = Image.Exif()
-    found[274], found[271], found[282], found[305] = 6, 'maker', 72.0, 'software'
-    return found.tobytes()
+@functools.cache
+def corpus(kind):
+    """Return (name, content) of whole files of a kind, and of small hostile ones."""
+    suffix = SUFFIXES.get(kind, '.pkl')
+    whole = [(path.name, path.read_bytes()) for path in sorted(FILES.iterdir())
+             if path.name.startswith('tiny') and path.suffix == suffix]
+    if kind == 'bz2':
+        whole = [(name, bz2.compress(content)) for name, content in whole]
+    return whole * 20 + [(name, content) for name, content in attacks.small(kind)
+                         if len(content) < LARGEST_ATTACK]
 
 
-def saved(form, mode='RGB', **options):
-    """A picture in a format, bytes."""
-    file = io.BytesIO()
-    picture().convert(mode).save(file, form, **options)
-    return file.getvalue()
+def changed(kind, count, random):
+    """Return (name, content) of so many changed files of a kind."""
+    files = corpus(kind)
+    chosen = [files[random.randint(len(files))] for _ in range(count)]
+    return [(f'{kind} {index}: {name}',
+             (_inside if random.randint(2) else mutated)(content, random))
+            for index, (name, content) in enumerate(chosen)]
 
 
-def frames(form, **options):
-    """An animation of three frames, bytes."""
-    more = [picture().rotate(90 * number) for number in (1, 2)]
-    return saved(form, save_all=True, append_images=more, **options)
+def mutated(content, random):
+    """Return content with one to eight changes.
 
-
-def forms():
-    """Name of a form to its file, bytes."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
-    found = {
-        'jpeg': saved('JPEG', exif=exif(), icc_profile=profile),
-        'jpeg-progressive': saved('JPEG', progressive=True, subsampling=0),
-        'jpeg-cmyk': saved('JPEG', 'CMYK'), 'jpeg-several': frames('MPO'),
-        'png': saved('PNG', exif=exif(), icc_profile=profile),
-        'png-palette': saved('PNG', 'P', transparency=3), 'png-alpha': saved('PNG', 'RGBA'),
-        'png-16': saved('PNG', 'I;16'), 'png-animated': frames('PNG'),
-        'tiff': saved('TIFF', exif=exif(), icc_profile=profile),
-        'tiff-alpha': saved('TIFF', 'RGBA', big_tiff=True), 'tiff-cmyk': saved('TIFF', 'CMYK'),
-        'tiff-32': saved('TIFF', 'I'), 'tiff-several': frames('TIFF'),
-        'webp': saved('WEBP', exif=exif(), icc_profile=profile),
-        'webp-lossless': saved('WEBP', 'RGBA', lossless=True), 'webp-animated': frames('WEBP'),
-        'gif': saved('GIF', 'P', transparency=3), 'gif-animated': frames('GIF', comment=b'x' * 300),
-        'bmp': saved('BMP'), 'ppm': saved('PPM'), 'jpeg2000': saved('JPEG2000'),
-        'jpeg2000-tiled': saved('JPEG2000', 'RGBA', tile_size=(32, 32), no_jp2=True)}
-    for name in ('tiff_lzw', 'tiff_deflate', 'jpeg', 'packbits', 'group4'):
-        found[f'tiff-{name}'] = saved('TIFF', '1' if name == 'group4' else 'RGB', compression=name)
-    if 'AVIF' in Image.SAVE:
-        found['avif'] = saved('AVIF', exif=exif(), speed=10)
-    return found
-
-
-def mutant(data, random):
-    """A file with one to eight mutations."""
-    data = bytearray(data)
+    Args:
+        content: bytes.
+        random: a numpy RandomState.
+    """
+    content = bytearray(content)
     for _ in range(random.randint(1, 9)):
-        if len(data) < 8:
-            return bytes(data)
-        # Headers and metadata decide more than pixels do.
-        end = len(data) if random.rand() < 0.4 else min(len(data), 400)
-        place, kind = random.randint(end), random.randint(7)
-        if kind == 0:
-            data[place] = random.randint(256)
-        elif kind == 1:
-            data[place] ^= 1 << random.randint(8)
-        elif kind == 2:  # a number of 16 or 32 bits at its limits
-            size = int(random.choice((2, 4)))
-            value = [0, 1, 2 ** (8 * size - 1), 2 ** (8 * size) - 1][random.randint(4)]
-            data[place:place + size] = value.to_bytes(size, str(random.choice(('big', 'little'))))
-        elif kind == 3:
-            del data[place:place + random.randint(1, 64)]
-        elif kind == 4:
-            other = random.randint(len(data))
-            data[place:place] = data[other:other + random.randint(1, 300)]
-        elif kind == 5 and random.rand() < 0.3:
-            del data[place:]
-        else:
-            data[place:place + 16] = random.bytes(16)
-    return bytes(data)
+        if content:
+            CHANGES[random.randint(len(CHANGES))](content, random)
+    return bytes(content)
 
 
-def read(data, name):
-    """'read' or 'refused' of a picture; what is no such outcome is raised."""
+def _inside(content, random):
+    """Return content with changes within what is packed, whose checksums are right again."""
     try:
-        rgb, alpha = images.decode(io.BytesIO(data), name)
-    except ArchiveError as problem:
-        told = str(problem)
-        assert told.isprintable() and name in told and len(told) <= 2000, told
-        return 'refused'
-    assert rgb.dtype == 'uint8' and rgb.ndim == 3 and rgb.shape[2] == 3, rgb.shape
-    assert alpha is None or (alpha.dtype == 'uint8' and alpha.shape == rgb.shape[:2])
-    return 'read'
+        if content.startswith(b'BZh'):
+            return bz2.compress(mutated(bz2.decompress(content), random))
+        if content.startswith(b'MATLAB'):
+            return mutated(_unpacked_mat(content), random)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, \
+                zipfile.ZipFile(buffer, 'w') as changed_archive:
+            names = archive.namelist()
+            chosen = names[random.randint(min(len(names), 3))]
+            for name in names[:100]:
+                data = archive.read(name)
+                changed_archive.writestr(name, mutated(data, random) if name == chosen else data)
+        return buffer.getvalue()
+    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, MemoryError,
+            zipfile.BadZipFile, zlib.error, struct.error):
+        return mutated(content, random)  # nothing is packed, or it is broken already
 
 
-def taken():
-    """The most memory that the process ever had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _unpacked_mat(content):
+    """Return a .mat file whose variables are not packed."""
+    parts, place = [content[:128]], 128
+    while place < len(content):
+        kind, size = struct.unpack('<II', content[place:place + 8])
+        data = content[place + 8:place + 8 + size]
+        parts.append(zlib.decompress(data) if kind == 15 else content[place:place + 8] + data)
+        place += 8 + size
+    return b''.join(parts)
 
 
-def limit_memory():
-    """Let the process take no more than it has and MEMORY on top."""
-    with open('/proc/self/statm') as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
+def _place(content, random):
+    """Return a position: anywhere, or near an end, where tables stand."""
+    near = min(len(content), 4096)
+    return [random.randint(len(content)), random.randint(near),
+            len(content) - 1 - random.randint(near)][random.randint(3)]
 
 
-def read_file(path):
-    """Read a file and print what came of it."""
-    limit_memory()
-    before, began = taken(), time.process_time()
-    with open(path, 'rb') as file:
-        try:
-            outcome = str(images.decode(file, 'a picture')[0].shape)
-        except ArchiveError as problem:
-            outcome = str(problem)
-    print(json.dumps({'outcome': outcome, 'seconds': time.process_time() - began,
-                      'taken': taken() - before}))
+def _flip(content, random):
+    content[_place(content, random)] ^= 1 << random.randint(8)
 
 
-def main(names, count, seed):
-    """Read the mutants and print what came of them."""
-    files = forms()
-    Image.init()
-    for data in files.values():  # decoders are loaded, and read what is not mutated
-        assert read(data, 'a picture') == 'read'
-    limit_memory()
-    before, result = taken(), {'read': 0, 'refused': 0, 'slowest': 0.0}
-    warnings.simplefilter('ignore', Notice)
-    for name in files if names == 'all' else names.split(','):
-        random = np.random.RandomState([seed, sum(map(ord, name))])
-        for number in range(count):
-            print(f'{name} {number} of seed {seed}', flush=True)
-            data, began = mutant(files[name], random), time.process_time()
-            result[read(data, 'a picture')] += 1
-            result['slowest'] = max(result['slowest'], time.process_time() - began)
-    print(json.dumps({**result, 'taken': taken() - before}))
+def _overwrite(content, random):
+    place = _place(content, random)
+    content[place:place + 8] = random.bytes(min(8, len(content) - place))
 
 
-if __name__ == '__main__':
-    if len(sys.argv) == 2:
-        read_file(sys.argv[1])
-    else:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+def _number(content, random):
+    place = _place(content, random)
+    width = [1, 2, 4, 8][random.randint(4)]
+    number = NUMBERS[random.randint(len(NUMBERS))]
+    order = '<>'[random.randint(2)]
+    data = struct.pack(order + 'Q', number)
+    content[place:place + width] = data[:width] if order == '<' else data[-width:]
+
+
+def _remove(content, random):
+    place = _place(content, random)
+    del content[place:place + random.randint(1, 64)]
+
+
+def _repeat(content, random):
+    place = _place(content, random)
+    part = content[place:place + random.randint(1, 256)]
+    content[place:place] = part * random.randint(1, 20)
+
+
+def _move(content, random):
+    place, other = _place(content, random), _place(content, random)
+    part = content[place:place + random.randint(1, 256)]
+    content[other:other + len(part)] = part
+
+
+def _cut(content, random):
+    del content[_place(content, random):]
+
+
+CHANGES = [_flip, _flip, _overwrite, _number, _number, _remove, _repeat, _move, _cut]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from recipes.common import images
 
-SCRIPT = Path(__file__).parent / 'mutations.py'
+SCRIPT = Path(__file__).parent / 'pictures.py'
 
 
 def outcome_of(python, *arguments, timeout):

@@ -11,10 +11,11 @@ import mmap
 import numpy as np
 
 from models.errors import ArchiveError
+from models.weights.bounds import product
 from models.weights.formats.contents import Contents
-from models.weights.formats.pickles import product
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+VARINT, BYTES = 0, 2  # wire types
+FIXED = {1: 8, 5: 4}  # wire types of so many bytes
 # Of a NetParameter: name, layers, input, input_dim, force_backward, state, debug_info, input_shape
 # and layer; packed numbers are BYTES.
 TOP_FIELDS = {1: (BYTES,), 2: (BYTES,), 3: (BYTES,), 4: (VARINT, BYTES), 5: (VARINT,), 6: (BYTES,),
@@ -22,22 +23,25 @@ TOP_FIELDS = {1: (BYTES,), 2: (BYTES,), 3: (BYTES,), 4: (VARINT, BYTES), 5: (VAR
 LAYERS = (2, 100)
 
 
-def read(path):
+def read(path, budget):
     """Return the contents of a `.caffemodel`.
 
+    Args:
+        path: of the file.
+        budget: what reading it may cost; each field that is looked at is a part.
+
     Raises:
-        ArchiveError: it is no such file, or it is broken.
+        ArchiveError: it holds no weights.
+        Refused: it has more fields than the networks of Caffe.
+        ValueError: it is no such file, or it is broken.
     """
     contents = Contents('caffe')
     with open(path, 'rb') as file:
         # The arrays look into the map, which is closed with the last of them.
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        for name, blobs in _layers(data):
-            for ending, blob in zip('Wb', blobs):
-                contents.arrays[f'{name}.{ending}'] = _array(data, blob)
-    except (ValueError, UnicodeDecodeError) as problem:
-        raise ArchiveError(f'{path} is no .caffemodel, or a broken one: {problem}') from problem
+        message = _Message(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), budget)
+    for name, blobs in _layers(message):
+        for ending, blob in zip('Wb', blobs):
+            contents.arrays[f'{name}.{ending}'] = _array(blob)
     if not contents.arrays:
         raise ArchiveError(f'{path} is no .caffemodel with weights')
     return contents
@@ -61,70 +65,97 @@ def starts_like_one(start):
     return some
 
 
-def fields(data, start, end):
-    """Yield (number, wire type, value) of a message; the value of BYTES is (start, end).
+class _Message:
+    """A message of a protocol buffer, or a field within one.
 
-    Raises:
-        ValueError: it is no message, or goes beyond its end.
+    Args:
+        data: the bytes of the file.
+        budget: what reading it may cost.
+        start: of the message in the data.
+        end: of it, None for that of the data.
     """
-    while start < end:
-        tag, start = _varint(data, start, end)
-        number, wire = tag >> 3, tag & 7
-        if wire == VARINT:
-            value, start = _varint(data, start, end)
-        elif wire in (FIXED32, FIXED64):
-            value, start = start, start + (4 if wire == FIXED32 else 8)
-        elif wire == BYTES:
-            length, start = _varint(data, start, end)
-            value, start = (start, start + length), start + length
-        else:
-            raise ValueError(f'a field of wire type {wire} at byte {start}')
-        if number == 0 or start > end:
-            raise ValueError(f'a field that ends at byte {start}, beyond {end}')
-        yield number, wire, value
+
+    def __init__(self, data, budget, start=0, end=None):
+        self.data, self.budget = data, budget
+        self.start, self.end = start, len(data) if end is None else end
+
+    def fields(self):
+        """Yield (number, wire type, value); a value of BYTES or of fixed size is a message.
+
+        Raises:
+            ValueError: it is no message, or goes beyond its end.
+        """
+        start = self.start
+        while start < self.end:
+            self.budget.take_parts()
+            tag, start = _varint(self.data, start, self.end)
+            number, wire = tag >> 3, tag & 7
+            if wire == VARINT:
+                value, start = _varint(self.data, start, self.end)
+            elif wire in FIXED:
+                value, start = self.part(start, FIXED[wire]), start + FIXED[wire]
+            elif wire == BYTES:
+                length, start = _varint(self.data, start, self.end)
+                value, start = self.part(start, length), start + length
+            else:
+                raise ValueError(f'a field of wire type {wire} at byte {start}')
+            if number == 0 or start > self.end:
+                raise ValueError(f'a field that ends at byte {start}, beyond {self.end}')
+            yield number, wire, value
+
+    def part(self, start, length):
+        """Return the message of these bytes of the data."""
+        return _Message(self.data, self.budget, start, start + length)
+
+    def all(self, wanted):
+        """Return the messages in the fields of this number."""
+        return [value for number, wire, value in self.fields()
+                if wire == BYTES and number == wanted]
+
+    def numbers(self):
+        """Yield the integers that stand packed one after another."""
+        start = self.start
+        while start < self.end:
+            self.budget.take_parts()
+            number, start = _varint(self.data, start, self.end)
+            yield number
 
 
-def _layers(data):
-    """Yield (name, places of the blobs) of each layer that has any."""
-    for number, wire, value in fields(data, 0, len(data)):
+def _layers(model):
+    """Yield (name, messages of the blobs) of each layer that has any."""
+    for number, wire, layer in model.fields():
         if wire == BYTES and number in LAYERS:
             name_field, blobs_field = (4, 6) if number == 2 else (1, 7)
-            name, blobs = _name_and_blobs(data, value, name_field, blobs_field)
+            name, blobs = _name_and_blobs(layer, name_field, blobs_field)
             if number == 2 and not name:  # a layer of generation 0 inside one of generation 1
-                inner = _all(data, value, 1)
+                inner = layer.all(1)
                 if inner:
-                    name, blobs = _name_and_blobs(data, inner[0], 1, 50)
+                    name, blobs = _name_and_blobs(inner[0], 1, 50)
             if blobs:
                 yield name, blobs
 
 
-def _name_and_blobs(data, place, name_field, blobs_field):
-    name = _all(data, place, name_field)
-    text = data[slice(*name[0])].decode('utf-8') if name else ''
-    return text, _all(data, place, blobs_field)
+def _name_and_blobs(layer, name_field, blobs_field):
+    name = layer.all(name_field)
+    text = layer.data[name[0].start:name[0].end].decode('utf-8') if name else ''
+    return text, layer.all(blobs_field)
 
 
-def _all(data, place, wanted):
-    return [value for number, wire, value in fields(data, *place)
-            if wire == BYTES and number == wanted]
-
-
-def _array(data, place):
+def _array(blob):
     """Return the numbers of a BlobProto in its shape."""
     old = {1: 1, 2: 1, 3: 1, 4: 1}  # num, channels, height, width
     shape, chunks, kind, is_old = None, [], '<f4', False
-    for number, wire, value in fields(data, *place):
+    for number, wire, value in blob.fields():
         if number in old and wire == VARINT:
             old[number], is_old = value, True
         elif number == 7 and wire == BYTES:
-            shape = _shape(data, value)
-        elif number in (5, 8):  # data, double_data; packed or one by one
+            shape = _shape(value)
+        elif number in (5, 8) and wire != VARINT:  # data, double_data; packed or one by one
             kind = '<f4' if number == 5 else '<f8'
-            width = 4 if number == 5 else 8
-            chunks.append(value if wire == BYTES else (value, value + width))
+            chunks.append((value.start, value.end))
     if shape is None:
         shape = tuple(old.values()) if is_old else None
-    numbers = [np.frombuffer(data, kind, (end - start) // np.dtype(kind).itemsize, start)
+    numbers = [np.frombuffer(blob.data, kind, (end - start) // np.dtype(kind).itemsize, start)
                for start, end in chunks]
     if any((end - start) % np.dtype(kind).itemsize for start, end in chunks):
         raise ValueError('a blob that ends within a number')
@@ -135,19 +166,16 @@ def _array(data, place):
     return flat.reshape(shape)
 
 
-def _shape(data, place):
+def _shape(message):
     """Return the dimensions of a BlobShape, packed or one by one."""
     shape = []
-    for number, wire, value in fields(data, *place):
+    for number, wire, value in message.fields():
         if number == 1 and wire == VARINT:
             shape.append(value)
         elif number == 1 and wire == BYTES:
-            start, end = value
-            while start < end:
-                length, start = _varint(data, start, end)
-                shape.append(length)
-    if len(shape) > 32:
-        raise ValueError(f'a blob of {len(shape)} dimensions')
+            shape.extend(value.numbers())
+        if len(shape) > 32:
+            raise ValueError('a blob of more than 32 dimensions')
     return tuple(shape)
 
 

@@ -62,7 +62,7 @@ def from_named(kind, tensors):
     return contents
 
 
-def from_tree(kind, tree, opened=lambda value: value):
+def from_tree(kind, tree, budget, opened=lambda value: value):
     """Return the contents of nested dicts and lists with arrays in them.
 
     An array's name is made of the keys above it, so that it does not matter under which key, and
@@ -72,12 +72,18 @@ def from_tree(kind, tree, opened=lambda value: value):
     Args:
         kind: of the contents, if arrays have names.
         tree: dicts, lists and whatever `opened` knows.
+        budget: what it may cost; each value is a part, and names take their length.
         opened: function from what a format has to the array, dict or list that it stands for.
+
+    Raises:
+        Refused: there are more values, or longer names, than there may be.
     """
     named, lists, seen = OrderedDict(), [], set()
     left = [('', tree)]
     while left:
         name, closed = left.pop()
+        budget.take_parts()
+        budget.take_bytes(len(name), 'a name')
         value = opened(closed)
         if isinstance(value, np.ndarray):
             named[name] = value
@@ -89,7 +95,7 @@ def from_tree(kind, tree, opened=lambda value: value):
             left += [(_below(name, key), part) for key, part in reversed(value.items())
                      if type(key) in (str, bytes, int)]
         elif isinstance(value, (list, tuple)):
-            arrays = arrays_in(value, opened) or []
+            arrays = arrays_in(value, budget, opened) or []
             if name and len(arrays) == 2:
                 named[f'{name}.W'], named[f'{name}.b'] = arrays
             elif arrays and len(arrays) % 2 == 0:
@@ -102,7 +108,7 @@ def from_list(arrays, kind='list'):
     """Return the contents of a list W, b, W, b and so on."""
     contents = Contents(kind)
     for index, array in enumerate(arrays):
-        contents.arrays[f'{index // 2}.{"Wb"[index % 2]}'] = array
+        contents.arrays[f'{index // 2}.{"Wb"[index % 2]}'] = np.asarray(array)
     return contents
 
 
@@ -111,10 +117,11 @@ def _below(name, key):
     return f'{name}.{key}' if name else key
 
 
-def arrays_in(values, opened):
+def arrays_in(values, budget, opened):
     """Return the arrays of a list of arrays, or of one of pairs of arrays; else None."""
     arrays = []
     for value in map(opened, values):
+        budget.take_parts(len(value) if isinstance(value, (list, tuple)) else 1)
         arrays += map(opened, value) if isinstance(value, (list, tuple)) else [value]
     return arrays if all(isinstance(array, (np.ndarray, np.generic)) for array in arrays) else None
 
@@ -125,6 +132,12 @@ def mean_of(image, path):
     Raises:
         ArchiveError: it has no three channels in front.
     """
+    if isinstance(image, (list, tuple)) and len(image) == 3 and all(
+            isinstance(value, (int, float)) for value in image):
+        image = np.array(image, 'float64')
+    if not isinstance(image, (np.ndarray, np.generic)) or image.dtype.kind not in 'fiu':
+        raise ArchiveError(f'{path}: the mean that it holds is a {type(image).__name__}; it must '
+                           'be three numbers or an image of three channels')
     image = np.asarray(image, 'float64')
     if image.size == 3:
         return image.ravel()

@@ -13,77 +13,85 @@ keras/src/legacy/saving/legacy_h5_format.py and keras/src/saving/saving_lib.py.
 
 import re
 
-import h5py
-import numpy as np
-
 from models.errors import ArchiveError
+from models.weights.formats import hdf5
 from models.weights.formats.contents import Contents, from_list, from_tree
-from models.weights.formats.pickles import text
 
 
-def read(path):
+def read(path, budget):
     """Return the contents of one of Keras' files.
 
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
+
     Raises:
+        Refused: a data set claims more than it holds, or takes its numbers from elsewhere.
         ArchiveError: it is broken, or an HDF5 file of something else.
     """
-    try:
-        with h5py.File(path, 'r') as file:
-            contents = _contents(path, file)
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as problem:
-        raise ArchiveError(f'{path} is a broken HDF5 file, or none of Keras\': '
-                           f'{problem}') from problem
+    with hdf5.File(path, budget) as file:
+        contents = _contents(file.root, budget)
     if not contents.arrays:
         raise ArchiveError(f'{path} is an HDF5 file without weights of Keras')
     return contents
 
 
-def _contents(path, file):
-    root = file['model_weights'] if 'model_weights' in file else file
+def _contents(root, budget):
+    if isinstance(root.get('model_weights'), hdf5.Group):
+        root = root['model_weights']
     if 'nb_layers' in root.attrs:
-        return from_list([_numbers(path, dataset) for dataset in _of_2015(root)], 'keras_list')
+        return from_list([_numbers(dataset) for dataset in _of_2015(root)], 'keras_list')
     layers = list(_legacy(root)) if 'layer_names' in root.attrs else _of_today(root)
     if not layers:
-        return from_tree('hdf5', _by_name(path, root))
+        return from_tree('hdf5', _by_name(root), budget)
     contents = Contents('keras')
     for name, datasets in layers:
         contents.others += [dataset.name for dataset in datasets[2:]]
         for ending, dataset in zip('Wb', datasets):
-            contents.arrays[f'{name}.{ending}'] = _numbers(path, dataset)
+            contents.arrays[f'{name}.{ending}'] = _numbers(dataset)
     return contents
 
 
 def _of_2015(root):
     """Yield the arrays of each layer that has a kernel and a bias, in the order of the network."""
-    groups = [root[f'layer_{index}'] for index in range(int(root.attrs['nb_layers']))]
-    for group in groups:
+    for index in range(root.attrs['nb_layers']):
+        group = _member(root, f'layer_{index}')
         if 'param_1' in group:
             yield group['param_0']
             yield group['param_1']
 
 
-def _by_name(path, root):
+def _by_name(root):
     """Return dict from the paths of all arrays of numbers to them."""
-    found = {}
+    found, left = {}, [('', root)]
+    while left:
+        place, group = left.pop()
+        for name, member in group.items():
+            if isinstance(member, hdf5.Group):
+                left.append((f'{place}{name}/', member))
+            elif member.dtype is not None:
+                found[place + name] = member.read()
+    return dict(sorted(found.items()))
 
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in 'fiu':
-            found[name] = _numbers(path, item)
 
-    root.visititems(visit)
-    return found
+def _numbers(dataset):
+    """Return the array of what should be a data set."""
+    if not isinstance(dataset, hdf5.Dataset):
+        raise ValueError('a group stands where an array should')
+    return dataset.read()
 
 
 def _legacy(root):
     for name in _names(root.attrs, 'layer_names'):
-        group, layers = root[name], {}
+        group, layers = _member(root, name), {}
         weights = _names(group.attrs, 'weight_names')
-        for weight in weights:
-            layers.setdefault(_layer_of(weight), []).append(group[weight])
+        datasets = [_member(group, weight) for weight in weights]
+        for weight, dataset in zip(weights, datasets):
+            layers.setdefault(_layer_of(weight), []).append(dataset)
         if len(weights) <= 2 and weights:  # one layer, whatever it calls its arrays
-            yield name, [group[weight] for weight in weights]
+            yield name, datasets
         else:
-            yield from ((f'{name}/{layer}', datasets) for layer, datasets in layers.items())
+            yield from ((f'{name}/{layer}', parts) for layer, parts in layers.items())
 
 
 def _layer_of(weight):
@@ -93,27 +101,38 @@ def _layer_of(weight):
         r'_[Wb](_\d+)?(:0)?$', '', last)
 
 
+def _member(group, name):
+    """Return what has a name within a group; the name may have those of groups in it."""
+    for part in name.strip('/').split('/'):
+        if part not in group:
+            raise ValueError(f'it names {name}, which is not there')
+        group = group[part]
+    return group
+
+
 def _names(attributes, key):
     """Return a list of names; HDF5 limits an attribute to 64 kB, and Keras then parts it."""
     if key in attributes:
-        return [text(name) for name in attributes[key]]
+        return attributes[key]
     parts = []
     while f'{key}{len(parts)}' in attributes:
         parts.append(attributes[f'{key}{len(parts)}'])
-    return [text(name) for part in parts for name in part]
+    return [name for part in parts for name in part]
 
 
 def _of_today(root):
-    found = []
-
-    def visit(path, item):
-        if path.endswith('/vars') and isinstance(item, h5py.Group) and '0' in item:
-            *outer, own = [part for part in path.split('/')[:-1] if part != 'layers']
-            name = '/'.join([*outer, text(item.attrs.get('name', own))])
-            datasets = [item[key] for key in sorted(item) if key.isdigit()]
-            found.append((outer, _number(own), name, datasets))
-
-    root.visititems(visit)
+    found, left = [], [((), root)]
+    while left:
+        place, group = left.pop()
+        for name, member in group.items():
+            if not isinstance(member, hdf5.Group):
+                continue
+            left.append((place if name == 'layers' else (*place, name), member))
+            if name == 'vars' and place and '0' in member:
+                *outer, own = place
+                datasets = [member[key] for key in sorted(member) if key.isdigit()]
+                found.append((outer, _number(own),
+                              '/'.join([*outer, member.attrs.get('name', own)]), datasets))
     return [(name, datasets) for *_, name, datasets in sorted(found, key=lambda part: part[:2])]
 
 
@@ -121,15 +140,3 @@ def _number(name):
     """Return (kind, number) of 'conv2d' or 'conv2d_7', to put layers into their order."""
     kind, number = re.fullmatch(r'(.*?)(?:_(\d+))?', name).groups()
     return kind, int(number or 0)
-
-
-def _numbers(path, dataset):
-    """Return a dataset's array, if it is plain numbers within this file."""
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in 'fiu':
-        raise ArchiveError(f'{path}: {dataset.name} holds no numbers')
-    if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
-        raise ArchiveError(f'{path} was refused: {dataset.name} takes its numbers from other files')
-    if dataset.nbytes > 64 * max(dataset.id.get_storage_size(), 1024):
-        raise ArchiveError(f'{path} was refused: {dataset.name} claims {dataset.shape} and holds '
-                           f'{dataset.id.get_storage_size()} bytes')
-    return np.asarray(dataset)

@@ -5,65 +5,59 @@ dimension, whose only element is the dict, behind the header a pickle. It is rea
 any other pickle; arrays of plain numbers need none.
 """
 
-import math
-
 import numpy as np
 
 from models.errors import ArchiveError
+from models.weights import npz
+from models.weights.bounds import Refused, product
 from models.weights.formats import pickles
 from models.weights.formats.contents import from_tree
 
+MOST_AXES = 2  # of an array of objects: a dict, a list, or a list of pairs
 
-def read(path):
+
+def read(path, budget):
     """Return the contents of a `.npy` file, of kind 'npy' or, if it only counts, 'list'.
+
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
 
     Raises:
         Refused: its pickle names what arrays do not need.
         ArchiveError: it is broken, or holds no arrays by name and no list of W, b, W, b.
     """
     with open(path, 'rb') as file:
-        value = read_array(file, path, path.stat().st_size)
+        value = read_array(file, path, path.stat().st_size, budget)
     if value.dtype != object:
         raise ArchiveError(f'{path} is one array alone (.npy), of shape {value.shape}; networks '
                            'have several, in an .npz')
-    contents = from_tree('npy', value, plain)
+    contents = from_tree('npy', value, budget, plain)
     if not contents.arrays:
         raise ArchiveError(f'{path} holds Python objects, but no layers with weights among them')
     return contents
 
 
-def read_array(file, path, size):
+def read_array(file, path, size, budget):
     """Return the array of an open `.npy` file; one of objects has them as the pickle has them.
 
     Args:
         file: open for reading bytes, at its start.
         path: of the file, for messages.
         size: bytes of the file.
+        budget: what reading the objects may cost.
 
     Raises:
-        Refused, ArchiveError: as `read`.
+        Refused: it claims more than it holds, or its pickle names what arrays do not need.
+        ArchiveError: it is broken.
     """
-    try:
-        version = np.lib.format.read_magic(file)
-        header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                  else np.lib.format.read_array_header_2_0)
-        shape, by_columns, dtype = header(file)
-        if not dtype.hasobject:
-            return _numbers(file, path, size, shape, by_columns, dtype)
-    except ValueError as problem:
-        raise ArchiveError(f'{path} is a broken .npy file: {problem}') from problem
-    value = pickles.load(file, path, size, OBJECTS)
+    header = npz.read_header(file, path, size, may_be_objects=True)
+    if not header.dtype.hasobject:
+        return npz.read_numbers(file, header)
+    value = pickles.load(file, path, size, OBJECTS, budget=budget)
     if not isinstance(value, Objects) or not isinstance(value.array, np.ndarray):
         raise ArchiveError(f'{path} is a broken .npy file: its pickle holds no array')
     return value.array
-
-
-def _numbers(file, path, size, shape, by_columns, dtype):
-    held = size - file.tell()
-    if pickles.product(shape) * dtype.itemsize != held:
-        raise ArchiveError(f'{path} was refused: it claims {shape} of {dtype}, and holds {held} '
-                           'bytes')
-    return np.frombuffer(file.read(), dtype).reshape(shape, order='F' if by_columns else 'C')
 
 
 def plain(value):
@@ -82,15 +76,16 @@ class Objects(pickles.Array):
         *_, shape, dtype, by_columns, data = state
         of_objects = isinstance(dtype, Kind) and dtype.of_objects
         if of_objects != isinstance(data, list):
-            raise pickles.Refused("numbers of numpy type 'O8', or objects of another")
+            raise Refused("numbers of numpy type 'O8', or objects of another")
         if not of_objects:
             super().build(state)
             return
         shape = pickles.whole_shape(shape)
-        if math.prod(shape) != len(data):
-            raise pickles.Refused(f'an array of shape {shape} over {len(data)} objects')
+        if len(shape) > MOST_AXES or product(shape) != len(data):
+            raise Refused(f'an array of shape {shape} over {len(data)} objects')
         self.array = np.empty(len(data), object)
-        self.array[:] = data
+        for index, value in enumerate(data):  # all at once, numpy would look into them
+            self.array[index] = value
         self.array = self.array.reshape(shape)
 
 

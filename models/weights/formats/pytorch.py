@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 
 from models.errors import ArchiveError
+from models.weights import npz
 from models.weights.formats import pickles
 from models.weights.formats.contents import from_tree
 
@@ -31,8 +32,12 @@ def is_zip(names):
     return any(name.endswith('/data.pkl') for name in names)
 
 
-def read_legacy(path):
+def read_legacy(path, budget):
     """Return the contents of a file of the older layout.
+
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
 
     Raises:
         Refused: it names what parameters do not need.
@@ -42,12 +47,14 @@ def read_legacy(path):
     storages = {}
     with open(path, 'rb') as file:
         for _ in range(3):  # magic number, version, machine
-            machine = pickles.load(file, path, size)
+            machine = pickles.load(file, path, size, budget=budget)
         _require_little_endian(path, machine)
-        parameters = pickles.load(file, path, size, ALLOWED, _collector(storages))
-        keys = pickles.load(file, path, size)
-        if not isinstance(keys, list) or any(key not in storages for key in keys):
-            raise ArchiveError(f'{path} is broken: it lists storages that no parameter has')
+        parameters = pickles.load(file, path, size, ALLOWED, _collector(storages), budget)
+        keys = pickles.load(file, path, size, budget=budget)
+        if (not isinstance(keys, list) or not all(isinstance(key, str) for key in keys)
+                or set(keys) != set(storages)):
+            raise ArchiveError(f'{path} is broken: it lists storages that no parameter has, or '
+                               'lacks some')
         for key in keys:
             storage = storages[key]
             count = int.from_bytes(file.read(8), 'little')
@@ -56,18 +63,22 @@ def read_legacy(path):
             if count != storage.count:
                 raise ArchiveError(f'{path} is broken: storage {key} has {count} elements, not '
                                    f'{storage.count}')
-    return _contents(path, parameters)
+    return _contents(path, parameters, budget)
 
 
-def read_zip(path):
+def read_zip(path, budget):
     """Return the contents of a zip.
+
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
 
     Raises:
         Refused: it names what parameters do not need, or a file in it is compressed.
         ArchiveError: it is broken.
     """
     size = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
+    with npz.Zip(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         program = [name for name in entries if '/code/' in name or name.endswith('constants.pkl')]
         if program:
@@ -92,20 +103,21 @@ def read_zip(path):
         storages = {}
         data = archive.read(pickled)
         parameters = pickles.load(pickles.open_bytes(data), path, len(data), ALLOWED,
-                                  _collector(storages))
+                                  _collector(storages), budget)
         for key, storage in storages.items():
             name = f'{folder}data/{key}'
             if name not in entries:
                 raise ArchiveError(f'{path} is broken: {name} is missing')
             storage.fill(path, archive.read(name))
-    return _contents(path, parameters)
+    return _contents(path, parameters, budget)
 
 
 class Storage:
     """Numbers that lie beside the pickle; several tensors may look at them."""
 
     def __init__(self, kind, count):
-        if not isinstance(kind, StorageKind) or type(count) is not int or count < 0:
+        if (not isinstance(kind, StorageKind) or type(count) is not int
+                or not 0 <= count < 2 ** 63):
             raise pickles.Refused('a storage of unknown kind')
         self.kind, self.count = kind.name, count
         self.array = None
@@ -176,7 +188,7 @@ def _collector(storages):
 
     def stored(identity):
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != 'storage':
-            raise pickles.Refused(f'a persistent id that is no storage, {str(identity)[:80]}')
+            raise pickles.Refused(f'a persistent id that is no storage, {pickles.shown(identity)}')
         _, kind, key, _, count, *view = identity
         if view and view[0] is not None:  # offset and size within another storage, before 0.4
             raise pickles.Refused('a view of a storage, of PyTorch before 0.4; save it anew')
@@ -195,14 +207,20 @@ def _require_little_endian(path, machine):
                            'another one')
 
 
-def _contents(path, parameters):
+def _contents(path, parameters, budget):
     """Return the contents of a dict of tensors, also of one within others."""
     if not isinstance(parameters, dict):
         raise ArchiveError(f'{path} holds no parameters by name, but a '
                            f'{type(parameters).__name__}; save them with '
                            'torch.save(model.state_dict(), FILE)')
-    contents = from_tree('pytorch', parameters,
-                         lambda value: value.array() if isinstance(value, Tensor) else value)
+    def opened(value):
+        if not isinstance(value, Tensor):
+            return value
+        array = value.array()
+        budget.take_bytes(array.nbytes, 'a tensor')  # many may look at the same storage
+        return array
+
+    contents = from_tree('pytorch', parameters, budget, opened)
     if not contents.arrays and not contents.others:
         raise ArchiveError(f'{path} holds no parameters by name: save them with '
                            'torch.save(model.state_dict(), FILE)')

@@ -1,11 +1,12 @@
 """What kind of weight file it is, told by its first bytes and not by its name."""
 
 import re
-import zipfile
 from pathlib import Path
 
+import numpy as np
+
 from models.errors import ArchiveError
-from models.weights import files
+from models.weights import bounds, files, npz
 from models.weights.formats import (caffe, foreign, keras, matconvnet, npy, pytorch,
                                     recipes_pickles, tensors)
 from models.weights.formats.contents import from_list, from_tree, mean_of
@@ -26,24 +27,23 @@ DESCRIPTIONS = ('mean_pixel', 'classes', 'wnids', 'width', 'provenance')
 COUNTED = re.compile(r'([A-Za-z_]*)(\d{1,6})')
 
 
-def read(path):
+@bounds.guards
+def read(path, needed=bounds.LARGEST_NETWORK):
     """Return the contents of a weight file of any known kind.
 
     Args:
         path: of the file.
+        needed: bytes of the network that is wanted, in float32; what is packed may unpack to as
+            much, or to twice the size of the file.
 
     Raises:
         ArchiveError: there is no such file, it is of no known kind, it is broken, or it was
             refused because it holds more than weights.
     """
     path = Path(path)
-    try:
-        with open(path, 'rb') as file:
-            start = file.read(512)
-    except FileNotFoundError as problem:
-        raise ArchiveError(f'there is no weight file {path}') from problem
-    except IsADirectoryError as problem:
-        raise ArchiveError(f'{path} is a folder; name the weight file in it') from problem
+    size = bounds.require_file(path)
+    with open(path, 'rb') as file:
+        start = file.read(512)
     if not start:
         raise ArchiveError(f'{path} is empty; the download went wrong')
     for mark, told in NOT_WEIGHTS.items():
@@ -55,7 +55,11 @@ def read(path):
     told = foreign.recognised(path, start)
     if told:
         raise ArchiveError(f'{path} is {told}')
-    return _reader(path, start)(path)
+    contents = _reader(path, start)(path, bounds.Budget(path, size, needed))
+    for key, array in contents.arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiub':
+            raise ArchiveError(f'{path} is broken: {key} holds no numbers')
+    return contents
 
 
 def _reader(path, start):
@@ -80,34 +84,30 @@ def _reader(path, start):
     raise ArchiveError(f'{path} is no weight file that is known; known are {KNOWN}')
 
 
-def _read_zip(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if pytorch.is_zip(names):
-            return pytorch.read_zip(path)
-        if all(name.endswith('.npy') for name in names):
-            return _read_npz(path)
-    except files.BROKEN as problem:
-        raise ArchiveError(f'{path} is a broken zip file: {problem}') from problem
+def _read_zip(path, budget):
+    with npz.Zip(path) as archive:
+        names = archive.namelist()
+    if pytorch.is_zip(names):
+        return pytorch.read_zip(path, budget)
+    if all(name.endswith('.npy') for name in names):
+        return _read_npz(path, budget)
     inside = [name for name in names if name.endswith(('.h5', '.npz', '.pth', '.pt', '.bin'))]
     raise ArchiveError(f'{path} is a zip file, but neither an .npz nor PyTorch\'s; unpack it first'
                        + (f', and convert {inside[0][:80]!r} of it' if inside else ''))
 
 
-def _read_npz(path):
+def _read_npz(path, budget):
     """Return the contents of an .npz: arrays by name, or counted as `np.savez(FILE, *list)` does.
 
     Arrays of Python objects are read as those of a `.npy`.
     """
-    files.require_honest_sizes(path)
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                arrays[entry.filename[:-len('.npy')]] = npy.read_array(file, path, entry.file_size)
+    with npz.Arrays(path, budget) as file:
+        for key in file.files:
+            with file.open(key) as entry:
+                arrays[key] = npy.read_array(entry, f'{path}, at {key},', file.size(key), budget)
     described = {key: arrays.pop(key) for key in DESCRIPTIONS if key in arrays}
-    contents = _counted(arrays) or from_tree('npz', arrays, npy.plain)
+    contents = _counted(arrays) or from_tree('npz', arrays, budget, npy.plain)
     if all(key.endswith(('_W', '_b')) for key in arrays):
         contents.kind = 'underscored'
     if not contents.arrays:
@@ -115,6 +115,7 @@ def _read_npz(path):
     if 'mean_pixel' in described:
         contents.mean_pixel = mean_of(described['mean_pixel'], path)
     if 'classes' in described:
+        budget.take_parts(described['classes'].size)
         contents.classes = files.class_names(path, described['classes'])
     return contents
 

@@ -4,23 +4,35 @@ import numpy as np
 import safetensors
 
 from models.errors import ArchiveError
+from models.weights.bounds import Refused
 from models.weights.formats.contents import from_named
 from models.weights.formats.pytorch import from_bfloat16
 
 TYPES = {'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'I64': '<i8', 'I32': '<i4', 'I16': '<i2',
          'I8': 'i1', 'U8': 'u1', 'BOOL': '?'}
 
+LARGEST_TABLE = 4 << 20  # bytes; a tensor takes about 100
 
-def read(path):
+
+def read(path, budget):
     """Return the contents of a `.safetensors` file.
 
+    Args:
+        path: of the file.
+        budget: what reading it may cost.
+
     Raises:
-        ArchiveError: it is broken, or has numbers of an unknown type.
+        Refused: the table of its tensors is larger than that of any weights.
+        ArchiveError: it has numbers of an unknown type.
+        SafetensorError: it is broken.
     """
-    try:
-        entries = safetensors.deserialize(path.read_bytes())
-    except safetensors.SafetensorError as problem:
-        raise ArchiveError(f'{path} is a broken .safetensors file: {problem}') from problem
+    data = path.read_bytes()
+    if int.from_bytes(data[:8], 'little') > LARGEST_TABLE:
+        raise Refused(f'{path} was refused: the table of its tensors is larger than '
+                      f'{LARGEST_TABLE} bytes')
+    budget.take_bytes(len(data))
+    entries = safetensors.deserialize(data)
+    budget.take_parts(len(entries))
     tensors = {}
     for name, entry in entries:
         kind = entry['dtype']

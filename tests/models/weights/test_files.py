@@ -136,8 +136,8 @@ def test_names_of_classes_are_text_that_can_be_shown():
     hostile = ['cat', 'a\0b', 'half \ud800', 'two\nlines\r\n', '\x1b[31mred', '\u202etxet',
                ' spaces  within ', '', '\0', 'x' * 5000, 'gr\xfcn \u6f22']
     names = files.class_names('w.npz', np.array(hostile))
-    assert names == ['cat', 'a b', 'half', 'two lines', '[31mred', 'txet', 'spaces within', '?',
-                     '?', 'x' * 1000, 'gr\xfcn \u6f22']
+    assert names == ['cat', r'a\x00b', r'half \ud800', 'two lines', r'\x1b[31mred', r'\u202etxet',
+                     'spaces within', '?', '?', f'{"x" * 497} ... {"x" * 498}', 'gr\xfcn \u6f22']
     for name in names:
         name.encode('utf-8')
         assert name.isprintable()

@@ -14,7 +14,7 @@ import pytest
 
 from models.errors import ArchiveError
 from models.weights import formats
-from models.weights.formats import pickles, pytorch, recipes_pickles
+from models.weights.formats import pickles, pytorch
 
 TOUCH = "import os; os.mkdir('canary')"
 
@@ -106,8 +106,8 @@ PICKLES = {
     'text packed and packed': (text('_codecs', 'encode', 'x', 'zlib'), 'encoded as zlib'),
     'the same text a million times': (
         b'\x80\x02' + b'c_codecs\nencode\nq\x00X' + struct.pack('<I', 5000) + b'a' * 5000
-        + b'q\x01X\x06\x00\x00\x00latin1q\x020(' + b'h\x00h\x01h\x02\x86R' * 1000 + b'l.',
-        'again and again'),
+        + b'q\x01X\x06\x00\x00\x00latin1q\x020(' + b'h\x00h\x01h\x02\x86R' * 10000 + b'l.',
+        'unpacks to more'),
     'a text longer than the file': (b'\x80\x04\x8e' + struct.pack('<Q', 2 ** 62) + b'x.',
                                     '4611686018427387904 bytes'),
     'a frame longer than the file': (b'\x80\x04\x95' + struct.pack('<Q', 2 ** 40) + b'N.',
@@ -262,9 +262,9 @@ def test_a_memo_index_of_two_billion_takes_no_memory(refused, python, tmp_path):
     assert run.returncode == 0 and 'OrderedDict()' in run.stdout, run.stderr
 
 
-def test_a_packed_file_that_unpacks_for_ever_is_refused(refused, monkeypatch):
-    monkeypatch.setattr(recipes_pickles, 'LARGEST', 1 << 22)
-    assert 'unpacks to more' in refused(bz2.compress(bytes(1 << 23)))
+def test_a_packed_file_that_unpacks_for_ever_is_refused(refused):
+    assert 'unpacks to more' in refused(bz2.compress(bytes(1 << 26)))
+    assert 'unpacks to more' in refused(bz2.compress(bytes(1 << 20)) * 64)
     assert 'os.system' in refused(bz2.compress(text('os', 'system', 'mkdir canary')))
 
 
@@ -295,7 +295,7 @@ def test_hdf5_files_that_point_elsewhere_or_claim_much_are_refused(refused, tmp_
     assert 'other files' in told
     told = refused(content(lambda group: group.__setitem__(
         'kernel', h5py.SoftLink('/block1_conv1'))))
-    assert 'holds no numbers' in told
+    assert 'other files or places' in told
 
 
 @pytest.mark.parametrize('blob, word', [
@@ -305,7 +305,7 @@ def test_hdf5_files_that_point_elsewhere_or_claim_much_are_refused(refused, tmp_
     (lambda message: message((7, message((1, 2 ** 64 - 1))), (5, bytes(4))), 'blob of shape'),
     (lambda message: message((5, bytes(15))), 'ends within a number'),
     (lambda message: message(*[(1, 1)] * 5, (7, message(*[(1, 1)] * 40)), (5, bytes(4))),
-     '40 dimensions'),
+     'more than 32 dimensions'),
     (lambda message: b'\x2a\xff\xff\xff\xff\x0f1234', 'beyond'),
     (lambda message: b'\x2a' + b'\xff' * 11, 'more than 64 bits'),
     (lambda message: b'\x2b1234', 'wire type 3'),
@@ -320,7 +320,8 @@ def test_lying_safetensors_are_errors(refused):
     for header in (b'{"a.weight":{"dtype":"F32","shape":[99999,99999],"data_offsets":[0,16]}}',
                    b'{"a.weight":{"dtype":"F32","shape":[4],"data_offsets":[0,99999]}}',
                    b'{"a.weight":{"dtype":"XX","shape":[4],"data_offsets":[0,16]}}'):
-        assert '.safetensors' in refused(struct.pack('<Q', len(header)) + header + bytes(16))
+        told = refused(struct.pack('<Q', len(header)) + header + bytes(16))
+        assert 'broken' in told or 'XX' in told, told
 
 
 def test_what_honest_files_need_is_on_the_list(tmp_path):
