@@ -101,7 +101,7 @@ def test_a_signal_during_the_imports_ends_without_a_word(program, number):
     child = start(*program, cwd=ROOT)
     wait_for_imports(child)
     child.send_signal(number)
-    output, errors = child.communicate(timeout=100)
+    output, errors = child.communicate(timeout=600)
     assert (child.returncode, output, errors) == (128 + number, '', '')
 
 
@@ -111,7 +111,7 @@ def test_a_program_of_others_keeps_its_own_signals(tmp_path):
         'print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n'
         'try:\n    signal.raise_signal(signal.SIGINT)\n'
         'except KeyboardInterrupt:\n    print("theirs")\n')
-    output, errors = start(tmp_path / 'theirs.py').communicate(timeout=100)
+    output, errors = start(tmp_path / 'theirs.py').communicate(timeout=600)
     assert (output, errors) == ('True\ntheirs\n', '')
 
 
@@ -134,7 +134,7 @@ def test_an_ignored_signal_stays_ignored(capsys):
 @pytest.mark.parametrize('streams', ['<&- >&- 2>&-', '2>&-', '2>&1 | head -1'])
 def test_a_run_is_finished_though_nobody_reads_what_it_says(tmp_path, streams):
     command = ' '.join([sys.executable, str(RECIPE), *SMALL, '--out', f'{tmp_path}/run', streams])
-    subprocess.run(command, shell=True, capture_output=True, timeout=200,
+    subprocess.run(command, shell=True, capture_output=True, timeout=600,
                    env={**os.environ, 'PYTHONPATH': str(ROOT)})
     assert json.loads((tmp_path / 'run' / 'run.json').read_text())['status'] == 'finished'
     assert_whole(tmp_path / 'run')
@@ -198,13 +198,13 @@ def test_a_style_transfer_on_a_full_disk_is_one_line_and_goes_on(tmp_path, small
     disk = small_disk(120)
     arguments = ['--size', '48', '--rounds', '3', '--evals', '2', '--quiet']
     child = start(RECIPE, *arguments, '--out', disk / 'run')
-    output, errors = child.communicate(timeout=200)
+    output, errors = child.communicate(timeout=600)
     assert child.returncode == 2
     assert_told_well(errors)
     assert f'cannot write {disk}/run/' in errors and 'the disk is full' in errors
     assert_whole(disk)
     small_disk(20000)
-    assert start(RECIPE, '--quiet', '--resume', disk / 'run').communicate(timeout=200)[1] == ''
+    assert start(RECIPE, '--quiet', '--resume', disk / 'run').communicate(timeout=600)[1] == ''
     assert json.loads((disk / 'run' / 'run.json').read_text())['status'] == 'finished'
 
 

@@ -108,7 +108,7 @@ def test_ctrl_c_and_sigterm_keep_the_best_picture(tmp_path, number):
     while not (out / 'frames' / 'frame_00020.png').exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert errors == f'stopped; what was done until then is in {out}\n'
     assert json.loads((out / 'run.json').read_text())['status'] == 'interrupted'
