@@ -58,6 +58,8 @@ def _inside(content, random):
     try:
         if content.startswith(b'BZh'):
             return bz2.compress(mutated(bz2.decompress(content), random))
+        if content.startswith(b'MATLAB'):
+            return mutated(_unpacked_mat(content), random)
         buffer = io.BytesIO()
         with zipfile.ZipFile(io.BytesIO(content)) as archive, \
                 zipfile.ZipFile(buffer, 'w') as changed_archive:
@@ -68,8 +70,19 @@ def _inside(content, random):
                 changed_archive.writestr(name, mutated(data, random) if name == chosen else data)
         return buffer.getvalue()
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, MemoryError,
-            zipfile.BadZipFile, zlib.error):
+            zipfile.BadZipFile, zlib.error, struct.error):
         return mutated(content, random)  # nothing is packed, or it is broken already
+
+
+def _unpacked_mat(content):
+    """Return a .mat file whose variables are not packed."""
+    parts, place = [content[:128]], 128
+    while place < len(content):
+        kind, size = struct.unpack('<II', content[place:place + 8])
+        data = content[place + 8:place + 8 + size]
+        parts.append(zlib.decompress(data) if kind == 15 else content[place:place + 8] + data)
+        place += 8 + size
+    return b''.join(parts)
 
 
 def _place(content, random):
