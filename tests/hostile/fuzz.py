@@ -17,7 +17,8 @@ import mutations
 import numpy as np
 import trials
 
-BATCH = 500  # files a process; it takes seconds to start
+BATCH = 500      # files a process; it takes seconds to start
+BATCH_HDF5 = 60  # each of which takes a process
 
 
 def fuzz(kind, seconds, seed, keep=None):
@@ -25,7 +26,8 @@ def fuzz(kind, seconds, seed, keep=None):
     random, counts, broken = np.random.RandomState(seed), Counter(), []
     start = time.monotonic()
     while time.monotonic() - start < seconds:
-        files = mutations.changed('npz' if kind == 'load' else kind, BATCH, random)
+        files = mutations.changed('npz' if kind == 'load' else kind,
+                                  BATCH_HDF5 if kind == 'hdf5' else BATCH, random)
         for trial in trials.run(files, 'load' if kind == 'load' else 'convert'):
             counts[trial.outcome] += 1
             if not trial.is_within_the_guarantee():

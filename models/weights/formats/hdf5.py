@@ -5,6 +5,7 @@ or allocate without end before anybody is asked. So `hdf5_reader.py` runs it und
 and time, and this module asks that process: first what there is, then for one array after another.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from models.weights.bounds import Refused, product
 READER = Path(__file__).with_name('hdf5_reader.py')
 SLOWEST = 20e6  # bytes a second that packed numbers unpack at least
 SECONDS = 10    # of computing, for a file of no size
+BLOCK = 1 << 20  # bytes
 
 
 class Group(OrderedDict):
@@ -86,7 +88,8 @@ class File:
 
     def __exit__(self, *problem):
         self.process.kill()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of what a dead reader did not take
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
 
@@ -97,17 +100,19 @@ class File:
         if dataset.dtype is None:
             raise ArchiveError(f'{self.path}: {dataset.name} holds no numbers')
         self.budget.take_bytes(product(dataset.shape) * dataset.dtype.itemsize, dataset.name)
-        self.process.stdin.write(json.dumps(dataset.name).encode() + b'\n')
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps(dataset.name).encode() + b'\n')
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
         self._answer()
         array = np.empty(dataset.shape, dataset.dtype)
-        if array.nbytes:
-            flat = memoryview(array).cast('B')
-            while flat:
-                count = self.process.stdout.readinto(flat[:1 << 20])
-                if not count:
-                    self._fail()
-                flat = flat[count:]
+        flat = array.reshape(-1).view('u1') if array.size else array.ravel()
+        while len(flat):
+            count = self.process.stdout.readinto(flat[:BLOCK])
+            if not count:
+                self._fail()
+            flat = flat[count:]
         return array
 
     def _answer(self):

@@ -136,9 +136,9 @@ def serve(path, parts):
     with h5py.File(path, 'r') as file:
         tell({'root': Walk(parts).group(file)})
         for line in sys.stdin.buffer:
-            array = np.ascontiguousarray(file[json.loads(line)])
+            array = np.ascontiguousarray(file[json.loads(line)]).reshape(-1)
             tell({})
-            sys.stdout.buffer.write(memoryview(array).cast('B') if array.size else b'')
+            sys.stdout.buffer.write(array.view('u1') if array.size else b'')
             sys.stdout.buffer.flush()
 
 

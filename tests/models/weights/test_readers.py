@@ -1,14 +1,16 @@
 """The archive's own readers of `.mat` and `.npz` against scipy's and numpy's."""
 
 import io
+import signal
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
 
 from models.errors import ArchiveError
 from models.weights import bounds, npz
-from models.weights.formats import matlab, recipes_pickles
+from models.weights.formats import hdf5, matlab, recipes_pickles
 
 
 def budget(path):
@@ -66,6 +68,40 @@ def test_npz_files_are_read_as_numpy_reads_them(tmp_path, save):
         for key, array in arrays.items():
             assert file[key].dtype == array.dtype
             np.testing.assert_array_equal(file[key], array)
+
+
+def test_hdf5_files_are_read_as_h5py_reads_them(tmp_path):
+    random, arrays = np.random.RandomState(0), {}
+    with h5py.File(tmp_path / 'a.h5', 'w') as file:
+        file.attrs['names'] = [b'a', b'b']
+        group = file.create_group('group')
+        group.attrs['text'], group.attrs['none'] = 'naïve', np.array([], 'S1')
+        for kind in ('<f4', '>f4', '<f2', '>i8', 'u1'):
+            for shape in ((), (0, 2), (2, 3, 4), (300_000,)):
+                name = f'{kind} {shape}'
+                arrays[name] = np.asarray(random.randint(0, 100, shape), kind)
+                group.create_dataset(name, data=arrays[name])
+        arrays['packed'] = random.normal(size=(300, 400))
+        group.create_dataset('packed', data=arrays['packed'], chunks=(30, 40), compression='gzip')
+    with hdf5.File(tmp_path / 'a.h5', budget(tmp_path / 'a.h5')) as file:
+        assert file.root.attrs == {'names': ['a', 'b']}
+        assert file.root['group'].attrs == {'text': 'naïve', 'none': []}
+        assert set(file.root['group']) == set(arrays)
+        for name, array in arrays.items():
+            found = file.root['group'][name].read()
+            assert found.dtype == array.dtype
+            np.testing.assert_array_equal(found, array)
+
+
+def test_a_reader_of_hdf5_that_dies_is_told(tmp_path):
+    """As it would when the library crashed: the file is broken, and this process goes on."""
+    with h5py.File(tmp_path / 'a.h5', 'w') as file:
+        file['a'] = np.ones(3)
+    with hdf5.File(tmp_path / 'a.h5', budget(tmp_path / 'a.h5')) as file:
+        file.process.send_signal(signal.SIGSEGV)
+        file.process.wait()
+        with pytest.raises(ArchiveError, match='ended with status -11'), bounds.guarded('a'):
+            file.root['a'].read()
 
 
 def test_a_bz2_may_have_several_streams(tmp_path):
