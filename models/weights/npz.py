@@ -8,6 +8,7 @@ says who asks. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
 
 from __future__ import annotations  # Python 3.9 does not know `X | None`
 
+import os
 import re
 import zipfile
 from dataclasses import dataclass
@@ -52,18 +53,24 @@ class Zip(zipfile.ZipFile):
 
 
 class _Bounded:
-    """A file of which only so much can be read at once; zipfile asks for what the file claims."""
+    """A file that makes no room for more than is left of it; zipfile asks for what it claims.
+
+    Attributes:
+        most: bytes that can be read at once; None for as many as are left.
+    """
 
     def __init__(self, path):
         self.path, self.most = path, LARGEST_DIRECTORY
         self.file = open(path, 'rb')
+        self.size = os.fstat(self.file.fileno()).st_size
         self.seek, self.tell, self.close = self.file.seek, self.file.tell, self.file.close
         self.seekable = self.file.seekable
 
     def read(self, count=-1):
         if self.most is not None and count > self.most:
             raise Refused(f'{self.path} was refused: its table of files has {count} bytes')
-        return self.file.read(count)
+        left = max(self.size - self.file.tell(), 0)
+        return self.file.read(left if count is None or count < 0 else min(count, left))
 
 
 @dataclass
