@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import one_line
-from models.weights.bounds import Refused, product
+from models.weights.bounds import Budget, Refused, product
 
 LARGEST_DIRECTORY = 2 << 20  # bytes of a zip's table of files; an entry has 50 and its name
 LONGEST_HEADER = 10_000      # bytes, numpy's own limit; of ours they have 118
@@ -202,3 +202,14 @@ class Arrays:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Refused(f'{self.path} was refused: {entry.filename} in it is packed in a way '
                           'that numpy does not write')
+
+
+def read_all(path):
+    """Read every array of an .npz: a dict.
+
+    Raises:
+        Refused: they take more than such a file can need, or are none of numbers or text.
+        OSError, zipfile.BadZipFile and others: there is no such file, or it is broken.
+    """
+    with Arrays(path, Budget(path, os.path.getsize(path))) as file:
+        return {key: file[key] for key in file.files}
