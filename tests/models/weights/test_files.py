@@ -128,7 +128,7 @@ def test_useless_files_are_told_apart(tmp_path, narrow, make, words):
 
 def test_weights_that_are_not_here_are_told_how_to_name_them(monkeypatch):
     monkeypatch.delenv('ARCHIVE_WEIGHTS', raising=False)
-    with pytest.raises(ArchiveError, match='--weights FILE.*ARCHIVE_WEIGHTS.*vgg19_quarter'):
+    with pytest.raises(ArchiveError, match='--weights FILE.*ARCHIVE_WEIGHTS.*vgg19_small'):
         files.find('vgg19')
 
 
