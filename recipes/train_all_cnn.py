@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from models import all_cnn
 from models.errors import ArchiveError, Incomplete, one_line
-from models.weights import files
+from models.weights import files, npz
 from recipes.common import command_line, images, photos, runs
 
 SCALE = 64  # inputs are divided by it in training; in the weight file the first kernel is instead
@@ -242,9 +242,7 @@ def read_checkpoint(path):
         ArchiveError: it is no checkpoint.
     """
     try:
-        files.require_honest_sizes(path)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = npz.read_all(path)
         parameters, rows = json.loads(str(arrays['parameters'])), arrays['history']
         if not isinstance(parameters, dict) or rows.dtype != 'float64' or not (
                 np.isfinite(rows[:, :-1]).all() and rows.shape[1] == len(HISTORY)

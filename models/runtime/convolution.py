@@ -171,8 +171,8 @@ def forward(fgraph, node):
     if place is None:
         return False
     if _fits_winograd(node.op, place):
-        return [Forward(**place)(x, KernelPoints(flip=place['flip'])(kernels), NO_BIAS)]
-    return [Patches(**place, **_strides(node.op))(x, kernels, NO_BIAS)]
+        return _as(node, Forward(**place)(x, KernelPoints(flip=place['flip'])(kernels), NO_BIAS))
+    return _as(node, Patches(**place, **_strides(node.op))(x, kernels, NO_BIAS))
 
 
 @local_optimizer([AbstractConv2d_gradInputs])
@@ -183,9 +183,10 @@ def to_input(fgraph, node):
     if place is None:
         return False
     if _fits_winograd(node.op, place):
-        return [Back(**place)(above, KernelPoints(flip=place['flip'])(kernels), NO_OUTPUT)]
-    return [PatchesBack(**place, **_strides(node.op))(above, kernels, NO_OUTPUT,
-                                                      T.cast(size, 'int64'))]
+        points = KernelPoints(flip=place['flip'])(kernels)
+        return _as(node, Back(**place)(above, points, NO_OUTPUT))
+    return _as(node, PatchesBack(**place, **_strides(node.op))(above, kernels, NO_OUTPUT,
+                                                               T.cast(size, 'int64')))
 
 
 @local_optimizer([AbstractConv2d_gradWeights])
@@ -195,7 +196,15 @@ def to_kernels(fgraph, node):
     place = _place(node.op, AbstractConv2d_gradWeights, x, above)
     if place is None or not _fits_winograd(node.op, place):
         return False
-    return [Weights(**place)(x, above)]
+    return _as(node, Weights(**place)(x, above))
+
+
+def _as(node, output):
+    """Give a replacement the axes of length 1 that the node's output is known to have.
+
+    Kernels of one channel, as shared variables know since Lasagne 0.2, make such axes.
+    """
+    return [T.patternbroadcast(output, node.outputs[0].broadcastable)]
 
 
 def _place(op, kind, *arrays):

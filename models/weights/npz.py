@@ -8,6 +8,7 @@ says who asks. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
 
 from __future__ import annotations  # Python 3.9 does not know `X | None`
 
+import os
 import re
 import zipfile
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import one_line
-from models.weights.bounds import Refused, product
+from models.weights.bounds import Budget, Refused, product
 
 LARGEST_DIRECTORY = 2 << 20  # bytes of a zip's table of files; an entry has 50 and its name
 LONGEST_HEADER = 10_000      # bytes, numpy's own limit; of ours they have 118
@@ -52,18 +53,24 @@ class Zip(zipfile.ZipFile):
 
 
 class _Bounded:
-    """A file of which only so much can be read at once; zipfile asks for what the file claims."""
+    """A file that makes no room for more than is left of it; zipfile asks for what it claims.
+
+    Attributes:
+        most: bytes that can be read at once; None for as many as are left.
+    """
 
     def __init__(self, path):
         self.path, self.most = path, LARGEST_DIRECTORY
         self.file = open(path, 'rb')
+        self.size = os.fstat(self.file.fileno()).st_size
         self.seek, self.tell, self.close = self.file.seek, self.file.tell, self.file.close
         self.seekable = self.file.seekable
 
     def read(self, count=-1):
         if self.most is not None and count > self.most:
             raise Refused(f'{self.path} was refused: its table of files has {count} bytes')
-        return self.file.read(count)
+        left = max(self.size - self.file.tell(), 0)
+        return self.file.read(left if count is None or count < 0 else min(count, left))
 
 
 @dataclass
@@ -195,3 +202,14 @@ class Arrays:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Refused(f'{self.path} was refused: {entry.filename} in it is packed in a way '
                           'that numpy does not write')
+
+
+def read_all(path):
+    """Read every array of an .npz: a dict.
+
+    Raises:
+        Refused: they take more than such a file can need, or are none of numbers or text.
+        OSError, zipfile.BadZipFile and others: there is no such file, or it is broken.
+    """
+    with Arrays(path, Budget(path, os.path.getsize(path))) as file:
+        return {key: file[key] for key in file.files}

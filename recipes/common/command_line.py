@@ -209,7 +209,7 @@ def percentage(text):
 
 def factor(text):
     """Return a float above 0, and small enough to multiply with, for argparse."""
-    return _number(text, float, lambda value: 0 < value < 1e30, 'a number above 0')
+    return _number(text, float, lambda value: 0 < value < 1e100, 'a number above 0')
 
 
 def pixels(text):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ArchiveError
-from models.weights import files
+from models.weights import npz
 from recipes.common import animations, figures, images, runs
 from recipes.common.adam import MOMENTS
 
@@ -60,9 +60,7 @@ class State:
             ArchiveError: it is none, or broken.
         """
         try:
-            files.require_honest_sizes(path)
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+            arrays = npz.read_all(path)
             fields = {name: _field(name, arrays[name]) for name in cls.FIELDS}
             best_x = arrays.get('best_x', fields['x'])
             optimiser = {name.partition(' ')[2]: value if value.ndim else value.item()

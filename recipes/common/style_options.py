@@ -407,7 +407,8 @@ def check_state(state, options, shapes):
     Raises:
         ArchiveError: says what differs.
     """
-    terms = len(options.content_layers) + len(options.style_layers) + 1
+    pixels = 2 if options.range_weight else 1  # the range and the total variation
+    terms = len(options.content_layers) + len(options.style_layers) + pixels
     phase = max(0, state.number - 1) // options.rounds if options.phases > 1 else 0
     wanted = {'phase': (state.phase, phase), 'seed': (state.seed, options.seed),
               'number of terms': (len(state.weights), terms),

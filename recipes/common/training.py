@@ -1,7 +1,6 @@
 """What trainings share: photos in memory, random crops of them, Adam, and checkpoints."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from models.errors import ArchiveError
+from models.weights import npz
 from recipes.common import images, photos
 
 
@@ -150,14 +150,13 @@ def take_up(path, variables, settings):
         ArchiveError: it is no checkpoint, or one of a run with other settings.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = npz.read_all(path)
         earlier = json.loads(str(arrays['settings']))
         values = [arrays[f'variable {index:03d}'] for index in range(len(variables))]
         step, history = int(arrays['step']), arrays['history'].tolist()
     except FileNotFoundError as problem:
         raise ArchiveError(f'there is no checkpoint {path}') from problem
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+    except Exception as problem:  # whatever a broken file leads to
         raise ArchiveError(f'{path} is no checkpoint of this training, or it is broken') \
             from problem
     wanted = json.loads(json.dumps(settings))

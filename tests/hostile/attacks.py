@@ -191,6 +191,13 @@ def pths(scale=1):
     yield 'many tensors of one storage', pth(tensors(many, 1_000_000), bytes(4_000_000))
     yield 'a storage that claims much', pth(tensors(1, 2 ** 62), bytes(16))
     yield 'a directory of many files', crowded(pth(tensors(1), bytes(16)), 60_000)
+    whole = pth(tensors(1), bytes(16))
+    entry = bytearray(whole)
+    place = whole.rindex(b'PK\x01\x02') + 20
+    entry[place:place + 4] = b'\xff\xff\xff\x7f'
+    yield 'a packed size of 2 GB', bytes(entry)
+    yield 'an older storage of 2^61 floats', legacy(tensors(1, 2 ** 61))[:-24] + struct.pack(
+        '<Q', 2 ** 61) + bytes(16)
     yield 'escapes in names', pth(tensors(1, name=ESCAPE), bytes(16), folder=ESCAPE[:5])
 
 

@@ -16,6 +16,7 @@ SUFFIXES = {'pickle': '.pkl', 'pth': '.pth', 'npz': '.npz', 'mat': '.mat', 'hdf5
 NUMBERS = [0, 1, 2, 127, 128, 255, 256, 0x7fff, 0xffff, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1,
            2 ** 40, 2 ** 62, 2 ** 63, 2 ** 64 - 1]
 LARGEST_ATTACK = 20_000  # bytes; larger ones are themselves the attack
+LARGEST_UNPACKED = 1 << 20  # bytes
 
 
 @functools.cache
@@ -57,7 +58,8 @@ def _inside(content, random):
     """Return content with changes within what is packed, whose checksums are right again."""
     try:
         if content.startswith(b'BZh'):
-            return bz2.compress(mutated(bz2.decompress(content), random))
+            unpacked = bz2.BZ2Decompressor().decompress(content, LARGEST_UNPACKED)
+            return bz2.compress(mutated(unpacked, random))
         if content.startswith(b'MATLAB'):
             return mutated(_unpacked_mat(content), random)
         buffer = io.BytesIO()

@@ -7,6 +7,7 @@ import models
 from models import __main__ as command_line
 from models.weights import conversion
 from recipes.common import command_line as recipes_command_line
+from recipes.common.implementations import settings_of
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_every_network_is_listed_with_what_it_is(output):
     assert list(rows) == list(models.NETWORKS)
     assert rows['vgg19_quarter'] == {
         'network': 'vgg19_quarter', 'weights': 'here', 'pixels': '64', 'classes': '202',
-        'what it is': 'the embedded network: a VGG-19 a quarter as wide'}
+        'what it is': 'the embedded network of before: a VGG-19 a quarter as wide'}
     assert rows['alexnet']['pixels'] == '227' and rows['alexnet']['classes'] == '1000'
     assert rows['squeezenet']['weights'] == '' and rows['vgg19_normalized']['classes'] == '0'
     assert 'python -m models layers NAME' in '\n'.join(lines)
@@ -48,7 +49,8 @@ def test_every_layer_is_listed_in_order(output, name):
     facts = models.facts_of(name)
     assert list(rows) == [layer for layer, *_ in models.NETWORKS[name]()]
     assert 'dream' in rows[facts.dream]['default of']
-    for layer in facts.style:
+    style = settings_of('archive', name).style_layers
+    for layer in recipes_command_line.layer_weights(style):
         assert 'style' in rows[layer]['default of'] and 'style' in rows[layer]['usable for']
     if 'prob' in rows:
         assert rows['prob']['usable for'] == 'saliency' and rows['prob']['sees'] == 'all'

@@ -73,15 +73,15 @@ def test_the_lower_part_goes_on_to_the_same_bytes(folder, teacher, tmp_path, mon
 
 
 def test_a_student_learns_its_teacher():
-    """Twenty steps on one batch bring every layer nearer."""
+    """A hundred steps on one batch bring them nearer, from projections that are fitted already."""
     student = models.build(train.MODEL, deepest='conv3_1', width=WIDTH, seed=1)
     teacher = models.build('vgg19_normalized', deepest='conv3_1', width=WIDTH, seed=2)
     batch = np.random.RandomState(3).normal(0, 60, (4, 3, 16, 16)).astype('float32')
+    for net in (student, teacher):
+        train.normalise(net, [batch])
     distillation = train.Distillation(student, teacher, [batch])
-    first = distillation.step(batch, True, np.array([0, 0]), 1e-3)
-    for _ in range(20):
-        last = distillation.step(batch, True, np.array([0, 0]), 1e-3)
-    assert (last < first).all(), (first, last)
+    steps = [distillation.step(batch, True, np.array([0, 0]), 1e-3).sum() for _ in range(100)]
+    assert steps[-1] < 0.8 * steps[0], (steps[0], steps[-1])
 
 
 def test_pictures_change_within_their_radius_and_the_loss_rises_on_the_way():

@@ -58,7 +58,8 @@ def read_legacy(path, budget):
         for key in keys:
             storage = storages[key]
             count = int.from_bytes(file.read(8), 'little')
-            data = file.read(min(count, storage.count) * storage.itemsize())
+            left = size - file.tell()
+            data = file.read(min(left, count * storage.itemsize(), storage.nbytes()))
             storage.fill(path, data)
             if count != storage.count:
                 raise ArchiveError(f'{path} is broken: storage {key} has {count} elements, not '
@@ -122,11 +123,14 @@ class Storage:
         self.kind, self.count = kind.name, count
         self.array = None
 
+    def nbytes(self):
+        return self.count * self.itemsize()
+
     def itemsize(self):
         return 2 if self.kind == 'bfloat16' else np.dtype(self.kind).itemsize
 
     def fill(self, path, data):
-        if len(data) != self.count * self.itemsize():
+        if len(data) != self.nbytes():
             raise ArchiveError(f'{path} is broken: a storage of {self.count} elements has '
                                f'{len(data)} bytes')
         self.array = (from_bfloat16(data) if self.kind == 'bfloat16'
