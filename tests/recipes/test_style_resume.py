@@ -233,8 +233,8 @@ def kill_at_random(folder, first, rest, kills, chance):
 
 
 def kill_test(tmp_path, kills, rounds_, seed):
-    arguments = ['--size', '48', '--rounds', str(rounds_), '--evals', '10', '--save-every', '7',
-                 '--quiet']
+    arguments = ['--model', 'vgg19_quarter', '--size', '48', '--rounds', str(rounds_),
+                 '--evals', '10', '--save-every', '7', '--quiet']
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     paint(*arguments, '--out', whole)
     done = kill_at_random(killed, [*arguments, '--out', killed, '--force'],
