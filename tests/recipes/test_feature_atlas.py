@@ -287,7 +287,8 @@ def test_the_loss_of_kept_channels_is_that_of_their_gram_matrix(picture):
 
 @pytest.mark.parametrize('changes, arguments, words', [
     ({'picture': {'name': 'x', 'pixels': '0'}}, [], 'made on another picture'),
-    ({'model': 'vgg19'}, ['--model', 'vgg19_quarter'], 'made with vgg19, and this is vgg19_quarter'),
+    ({'model': 'vgg19'}, ['--model', 'vgg19_quarter'],
+     'made with vgg19, and this is vgg19_quarter'),
     ({'threshold': 7}, [], 'the threshold 7'),
     ({'layers': {'conv1_1': {'channels': 16, 'dropped': list(range(16))}}},
      ['--style-layers', 'conv1_1'], 'drops every channel of conv1_1'),

@@ -221,11 +221,16 @@ def test_a_full_disk_during_a_compilation_is_one_line(tmp_path, small_disk, kilo
 # At random moments: each kind of run is stopped twenty times in each way.
 
 class Painting:
-    """A style transfer that goes on in its folder."""
+    """A style transfer that goes on in its folder.
+
+    Args:
+        folder: for its results.
+        data: folder for what it is given.
+    """
 
     size = 3000  # kilobytes of a whole run, about
 
-    def __init__(self, folder):
+    def __init__(self, folder, data):
         self.out = folder / 'run'
 
     def command(self):
@@ -251,17 +256,17 @@ class Training(Painting):
 
     size = 1500
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, data):
+        self.folder, self.data = folder, data / 'data.npz'
         pictures = np.random.RandomState(0).randint(0, 255, (64, 16, 16, 3), 'uint8')
-        np.savez(folder.parent / 'data.npz', images=pictures, labels=np.arange(64) % 2)
+        np.savez(self.data, images=pictures, labels=np.arange(64) % 2)
 
     def command(self):
         done = sorted(self.folder.glob('run_*'), key=lambda path: int(path.name[4:]))
         self.out = self.folder / f'run_{len(done)}'
         kept = [path / 'checkpoint.npz' for path in done if (path / 'checkpoint.npz').exists()]
-        return [ROOT / 'recipes' / 'train_all_cnn.py', self.folder.parent / 'data.npz', '--width',
-                '0.1', '--size', '16', '--epochs', '40', '--quiet', '--out', self.out,
+        return [ROOT / 'recipes' / 'train_all_cnn.py', self.data, '--width', '0.1', '--size', '16',
+                '--epochs', '40', '--quiet', '--out', self.out,
                 *(['--resume', kept[-1]] if kept else [])]
 
     def results(self):
@@ -273,16 +278,16 @@ class Conversion(Painting):
 
     size = 9000
 
-    def __init__(self, folder):
-        self.out = folder
+    def __init__(self, folder, data):
+        self.out, self.data = folder, data / 'vgg19.npz'
         net = models.build('vgg19', width=0.25, deepest='conv5_4')
-        np.savez(folder.parent / 'vgg19.npz', **{
+        np.savez(self.data, **{
             f'{name}.{part}': getattr(layer, part).get_value()
             for name, layer in net.items() if hasattr(layer, 'W') for part in 'Wb'})
 
     def command(self):
-        return ['-m', 'models.weights', 'convert', self.out.parent / 'vgg19.npz', '--as', 'vgg19',
-                '--out', self.out / 'converted.npz']
+        return ['-m', 'models.weights', 'convert', self.data, '--as', 'vgg19', '--out',
+                self.out / 'converted.npz']
 
     def is_done(self):
         return (self.out / 'converted.npz').exists()
@@ -296,7 +301,7 @@ def job(request, tmp_path):
     """Return a function that makes a job in a folder, and one that was done without a break."""
     def make(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        return request.param(folder)
+        return request.param(folder, tmp_path)
 
     whole = make(tmp_path / 'whole' / 'out')
     began = time.time()
