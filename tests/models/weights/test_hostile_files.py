@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from models.errors import ArchiveError
-from models.weights import formats
-from models.weights.formats import pickles, pytorch
+from models.weights import bounds, formats
+from models.weights.formats import contents, pickles, pytorch
 
 TOUCH = "import os; os.mkdir('canary')"
 
@@ -336,3 +336,33 @@ def test_what_honest_files_need_is_on_the_list(tmp_path):
     (tmp_path / 'p.pkl').write_bytes(pickle.dumps(values, 2))
     with open(tmp_path / 'p.pkl', 'rb') as file:
         assert pickles.load(file, 'x', 10 ** 6)[0].array.dtype == '>f4'
+
+
+@pytest.mark.parametrize('tree, words', [
+    ({'x' * 10 ** 6: {str(index): np.ones(2) for index in range(100)}}, 'a name unpacks to'),
+    ({'x': [[np.ones(1)] * 1000] * 300}, 'more than 200000 parts'),
+    ({str(index): {'x': 1} for index in range(100001)}, 'more than 200000 parts')])
+def test_what_stands_in_dicts_and_lists_is_counted(tree, words):
+    """A name is as long as all keys above it, so that a small file could have many long ones."""
+    with pytest.raises(ArchiveError, match=f'w.pkl was refused: .*{words}'):
+        contents.from_tree('named', tree, bounds.Budget('w.pkl', 1000))
+
+
+@pytest.mark.parametrize('save', [np.save, lambda path, array: np.savez(path, array)])
+def test_arrays_of_objects_have_two_axes_at_most(tmp_path, save):
+    """As lists, each of 32 axes would make a list of every object."""
+    file = tmp_path / ('w.npy' if save is np.save else 'w.npz')
+    save(file, np.array([{'a': 1}], object).reshape((1,) * 32))
+    with pytest.raises(ArchiveError, match='was refused.* objects'):
+        formats.read(file)
+
+
+def test_npy_headers_are_those_of_numpy(tmp_path):
+    """numpy's own reader evaluates them, and makes room for what they claim."""
+    np.save(tmp_path / 'w.npy', np.ones((2, 3), 'f4'))
+    whole = (tmp_path / 'w.npy').read_bytes()
+    for old, new, words in ((b'(2, 3)', b'(9, 9)', 'claims'), (b"'<f4'", b"'m8' ", 'no array of'),
+                            (b'(2, 3)', b'(2,[])', 'no array of')):
+        (tmp_path / 'w.npy').write_bytes(whole.replace(old, new))
+        with pytest.raises(ArchiveError, match=words):
+            formats.read(tmp_path / 'w.npy')
