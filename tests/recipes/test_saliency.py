@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize('arguments, words', [
     (['nowhere.jpg'], ['there is no picture or folder nowhere.jpg']),
     (['{empty}'], ['there is no picture in the folder']),
-    (['{photos}/c.jpg'], ['c.jpg is not a picture']),
+    (['{photos}/c.jpg'], ['c.jpg cannot be read as a picture']),
     (['--class', 'goldfsh'], ["no class 'goldfsh'", 'did you mean', 'goldfish']),
     (['--class', '202'], ['numbered 0 to 201']),
     (['--layer', 'conv42', '--unit', '0'], ['conv42', 'did you mean', 'conv4_2']),
