@@ -22,7 +22,7 @@ from tqdm import tqdm
 from models.errors import ArchiveError
 from models.weights import files
 from models.weights.normalisation import normalise
-from recipes.common import command_line, runs, training
+from recipes.common import command_line, photos, runs, training
 
 MODEL, EARLIER = 'vgg19_small', 'vgg19_quarter'
 DISTILLED = ('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1')
@@ -254,7 +254,7 @@ def crops(pictures, larger, size, count, random):
         # A larger photo is seen at any scale between its own and that of the small ones.
         smallest = min(1.0, (size / min(rgb.shape[:2])) ** 2) if source is larger else 0.45
         chosen.append(training.random_crop(rgb, size, random, smallest))
-    return training.as_batch(chosen, MEAN_PIXEL)
+    return photos.stack(chosen, MEAN_PIXEL)
 
 
 def read_photos(options):
@@ -284,7 +284,7 @@ def train_upper(options):
     with np.load(files.EMBEDDED[EARLIER]) as earlier:
         wnids, classes = earlier['wnids'].tolist(), earlier['classes'].tolist()
     pictures, names, problems = training.read_labelled(options.photos, 64, options.quiet)
-    labels = np.array([wnids.index(name) for name in names], 'int32')
+    labels = labels_of(names, wnids, options.photos)
     test = read_test(options, wnids)
     classifier = Classifier(begin(options, pictures, len(classes)))
     settings = {'part': 'upper', 'steps': options.steps, 'rate': options.rate,
@@ -301,7 +301,7 @@ def train_upper(options):
             random = np.random.RandomState([options.seed, step])
             size = 48 if step < EARLY * options.steps else 64
             chosen = random.randint(0, len(pictures), BATCH)
-            batch = training.as_batch([training.random_crop(pictures[index], size, random)
+            batch = photos.stack([training.random_crop(pictures[index], size, random)
                                        for index in chosen], MEAN_PIXEL)
             row = classifier.replay(batch, labels[chosen], options.replays,
                                     options.radius * size / 64 * 255,
@@ -322,6 +322,20 @@ def train_upper(options):
         print(run.folder / 'weights.npz')
 
 
+def labels_of(names, wnids, folder):
+    """Number the classes that photos lie in the folders of, int32 (photos,).
+
+    Raises:
+        ArchiveError: a folder is not named by one of the classes' WordNet ids.
+    """
+    unknown = sorted({*names} - {*wnids})
+    if unknown:
+        raise ArchiveError(f'{folder} has a folder {unknown[0]}, which is none of the '
+                           f'{len(wnids)} classes; name folders by their WordNet ids, such as '
+                           f'{wnids[0]}')
+    return np.array([wnids.index(name) for name in names], 'int32')
+
+
 def read_test(options, wnids):
     """Read the labelled photos to measure errors on: (pictures, labels), or (None, None)."""
     if options.test is None:
@@ -329,7 +343,7 @@ def read_test(options, wnids):
     pictures, names, _ = training.read_labelled(options.test, 64, options.quiet)
     order = np.random.RandomState(0).permutation(len(pictures))[:TESTED]
     return ([pictures[index] for index in order],
-            np.array([wnids.index(names[index]) for index in order], 'int32'))
+            labels_of([names[index] for index in order], wnids, options.test))
 
 
 def save_upper(run, classifier, settings, step, history, classes, wnids):
@@ -380,7 +394,7 @@ def fit_map(net, old, old_mean, pictures, seed, count=512):
     outputs = [lasagne.layers.get_output(net['conv3_1'], batch),
                lasagne.layers.get_output(old['conv3_1'], batch + shift)]
     compute = theano.function([batch], [x.dimshuffle(1, 0, 2, 3).flatten(2) for x in outputs])
-    parts = [compute(training.as_batch([training.random_crop(pictures[index], 64, random)
+    parts = [compute(photos.stack([training.random_crop(pictures[index], 64, random)
                                         for index in random.randint(0, len(pictures), 64)],
                                        MEAN_PIXEL)) for _ in range(count // 64)]
     new, wanted = (np.concatenate(columns, axis=1).astype('float64') for columns in zip(*parts))
@@ -447,7 +461,7 @@ class Classifier:
         if pictures is None:
             return None
         scores = np.concatenate([
-            self.scores(training.as_batch(pictures[start:start + BATCH], MEAN_PIXEL))
+            self.scores(photos.stack(pictures[start:start + BATCH], MEAN_PIXEL))
             for start in range(0, len(pictures), BATCH)])
         ranks = (scores > scores[np.arange(len(labels)), labels][:, None]).sum(axis=1)
         return 100 * float((ranks > 0).mean()), 100 * float((ranks > 4).mean())

@@ -184,7 +184,7 @@ def linker_of(node):
 
 
 def identity(linker):
-    """Return what tells modules apart in the cache: code, versions, the compiler's arguments."""
+    """The key that tells modules apart in the cache: code, versions, the compiler's arguments."""
     return get_module_hash(linker.get_src_code(), linker.cmodule_key())
 
 

@@ -239,7 +239,7 @@ class _GatedLayer(_RecurrentLayer):
         return T.concatenate([getattr(self, what + gate) for gate in self.stacked], axis=-1)
 
     def _parts(self, x):
-        """Return what belongs to each gate of (batch, gates * units)."""
+        """Give the part of each gate of (batch, gates * units)."""
         return [x[:, gate * self.num_units:(gate + 1) * self.num_units]
                 for gate in range(len(self.stacked))]
 

@@ -289,7 +289,7 @@ def put_module(name, **members):
 
 
 def public(*modules):
-    """Return what modules define for others, by name; of equal names the first module's."""
+    """The names that modules define for others; of equal names the first module's."""
     return {name: member for module in reversed(modules) for name, member in vars(module).items()
             if not name.startswith('_')}
 

@@ -255,7 +255,7 @@ class _Translation:
         self._fit_width_and_classes(layers)
 
     def beginning(self):
-        """Return what the names in the file have in common before their own parts."""
+        """The common beginning of the names in the file."""
         common = os.path.commonprefix([name for layer in self.here for name in self.modules[layer]])
         return re.match(r'(.*[./:_])?', common)[0]
 
@@ -441,8 +441,7 @@ def _find_layout(path, contents, network, stated):
 
 
 def _why_none_fits(path, contents, network, problem):
-    """Return what to tell of a file that no layout can make a network of: what it is, what is
-    missing, and what to do."""
+    """Say why no layout makes a network of a file: what it is, what is missing, what to do."""
     others = _networks_that_fit(path, contents)
     told = str(problem or f'{path} does not fit {network}: it holds {_listed(contents.modules())}')
     if others:
@@ -525,7 +524,7 @@ def _require_original(path, network, layout, arrays):
 
 
 def _descriptions(path, contents, network, translation, arrays):
-    """Return what else stands in a file: the mean, the class names, the width."""
+    """Find what else stands in a file: the mean, the class names, the width."""
     mean_pixel = contents.mean_pixel
     if translation.layout.first:
         mean_pixel = _mean_of_first(path, contents, translation.first_module())

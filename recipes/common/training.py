@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import theano
 import theano.tensor as T
-from PIL import Image
 from tqdm import tqdm
 
 from models.errors import ArchiveError
 from models.weights import npz
-from recipes.common import images, photos
+from recipes.common import images
+from recipes.common.adam import FIRST, SECOND, TINY
 
 
 def read_labelled(folder, shorter=None, quiet=False):
@@ -29,9 +29,7 @@ def read_labelled(folder, shorter=None, quiet=False):
     Raises:
         ArchiveError: there is no such folder, or no photo in it.
     """
-    endings = Image.registered_extensions()
-    paths = sorted(path for path in Path(folder).rglob('*')
-                   if path.suffix.lower() in endings and not path.name.startswith('.'))
+    paths = sorted(filter(images.named_like_a_picture, Path(folder).rglob('*')))
     pictures, names, problems = [], [], []
     for path in tqdm(paths, 'reading photos', disable=quiet, unit='photo', leave=False):
         try:
@@ -84,8 +82,6 @@ class Adam:
         state: shared variables, in order, that go on beside the parameters.
     """
 
-    FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
-
     def __init__(self, parameters):
         self.parameters = list(parameters)
         self.rate = theano.shared(np.float32(0), 'rate')
@@ -99,13 +95,13 @@ class Adam:
     def updates(self, gradients):
         """Give the updates of one step, a list for `theano.function`."""
         count = self.count + 1
-        rate = self.rate * T.sqrt(1 - self.SECOND ** count) / (1 - self.FIRST ** count)
+        rate = self.rate * T.sqrt(1 - SECOND ** count) / (1 - FIRST ** count)
         updates = [(self.count, count)]
         for parameter, moment, square, gradient in zip(self.parameters, self.moments, self.squares,
                                                        gradients):
-            first = self.FIRST * moment + (1 - self.FIRST) * gradient
-            second = self.SECOND * square + (1 - self.SECOND) * gradient ** 2
-            step = rate * first / (T.sqrt(second) + self.TINY)
+            first = FIRST * moment + (1 - FIRST) * gradient
+            second = SECOND * square + (1 - SECOND) * gradient ** 2
+            step = rate * first / (T.sqrt(second) + TINY)
             updates += [(moment, first), (square, second), (parameter, parameter - step)]
         return [(shared, value.astype(shared.dtype)) for shared, value in updates]
 
@@ -170,8 +166,3 @@ def take_up(path, variables, settings):
                                f'{value.shape} there')
         variable.set_value(value.astype(variable.dtype))
     return step, history
-
-
-def as_batch(pictures, mean_pixel):
-    """Put pictures of one size into a batch (count, 3, rows, columns), BGR minus mean."""
-    return photos.stack(pictures, mean_pixel)

@@ -130,6 +130,15 @@ def test_what_is_missing_or_wrong_is_told(folder, teacher, tmp_path):
         train.main(['lower', str(folder)])
     with pytest.raises(ArchiveError, match='--lower'):
         train.main(['upper', str(folder)])
+    start = models.build(train.MODEL, deepest='conv3_1', seed=3)
+    np.savez(tmp_path / 'lower.npz', mean_pixel=train.MEAN_PIXEL,
+             **{p.name: p.get_value() for layer in start.values() for p in layer.get_params()})
+    (folder / 'n01443537').rename(folder / 'goldfish')
+    try:
+        with pytest.raises(ArchiveError, match='a folder goldfish, which is none of the 202'):
+            train.main(['upper', str(folder), '--lower', str(tmp_path / 'lower.npz'), '--quiet'])
+    finally:
+        (folder / 'goldfish').rename(folder / 'n01443537')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ArchiveError, match='no photo'):
         lower(tmp_path / 'empty', teacher, tmp_path / 'run')
