@@ -15,8 +15,9 @@ from models import errors, runtime  # noqa: E402
 errors.keep_log_printable()
 runtime.prepare()
 
-from models.networks import (  # noqa: E402 - Theano is ready now
-    NETWORKS, build, deepest_of, facts_of, known_layer, known_name, listing, load, scores)
+from models.graphs import scores  # noqa: E402 - Theano is ready now
+from models.networks import (  # noqa: E402
+    NETWORKS, build, deepest_of, facts_of, known_layer, known_name, listing, load)
 
 __all__ = ['NETWORKS', 'build', 'deepest_of', 'facts_of', 'known_layer', 'known_name', 'listing',
            'load', 'scores']

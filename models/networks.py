@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import theano
-from lasagne import nonlinearities
 from lasagne.layers import InputLayer
 
 from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
@@ -88,19 +87,6 @@ def load(name, weights=None, pool='max', deepest=None):
         return net, classes, file.mean_pixel()
 
 
-def scores(net):
-    """Return the layer before the softmax, 'fc8' in the VGGs: each class's unnormalised score.
-
-    Raises:
-        ArchiveError: the network ends in no softmax, because it was cut off or classifies nothing.
-    """
-    last = next(reversed(net.values()))
-    if getattr(last, 'nonlinearity', None) is not nonlinearities.softmax:
-        raise ArchiveError(f'the network ends at {last.name}, not in class probabilities; '
-                           'load it without `deepest`, and from weights that reach that far')
-    return last.input_layer
-
-
 def deepest_of(name, layers):
     """Return which of these layers of a network comes last, to cut the network off after it.
 
@@ -161,7 +147,8 @@ def known_name(name, names, kind, command=None):
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    names = list(map(str, names))  # keys of somebody's own network may be anything
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hints = [f'did you mean {" or ".join(near)}?'] if near else []
     if not near and (command is None or len(names) <= LISTED):
         hints.append(f'there are {", ".join(names)}')
