@@ -9,7 +9,7 @@ import numpy as np
 import theano
 from lasagne.layers import InputLayer
 
-from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
+from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s, waiting
 from models.errors import ArchiveError
 from models.weights import files
 
@@ -77,7 +77,7 @@ def load(name, weights=None, pool='max', deepest=None):
             the deepest, or has it in another shape.
     """
     path = files.find(known_network(name), weights)
-    with files.WeightFile(path, name) as file:
+    with waiting.doing(f'reading the weights of {name}'), files.WeightFile(path, name) as file:
         classes = file.classes()
         net = build(name, pool, deepest, width=file.width(), array=file.array,
                     classes=classes and len(classes))
