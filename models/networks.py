@@ -7,10 +7,9 @@ from functools import partial
 
 import numpy as np
 import theano
-from lasagne import nonlinearities
 from lasagne.layers import InputLayer
 
-from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s
+from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s, waiting
 from models.errors import ArchiveError
 from models.weights import files
 
@@ -78,7 +77,7 @@ def load(name, weights=None, pool='max', deepest=None):
             the deepest, or has it in another shape.
     """
     path = files.find(known_network(name), weights)
-    with files.WeightFile(path, name) as file:
+    with waiting.doing(f'reading the weights of {name}'), files.WeightFile(path, name) as file:
         classes = file.classes()
         net = build(name, pool, deepest, width=file.width(), array=file.array,
                     classes=classes and len(classes))
@@ -86,19 +85,6 @@ def load(name, weights=None, pool='max', deepest=None):
         if classes is None and next(reversed(net.values())).output_shape[1:] == (1000,):
             classes = [words for _, words in files.imagenet_classes()]
         return net, classes, file.mean_pixel()
-
-
-def scores(net):
-    """Return the layer before the softmax, 'fc8' in the VGGs: each class's unnormalised score.
-
-    Raises:
-        ArchiveError: the network ends in no softmax, because it was cut off or classifies nothing.
-    """
-    last = next(reversed(net.values()))
-    if getattr(last, 'nonlinearity', None) is not nonlinearities.softmax:
-        raise ArchiveError(f'the network ends at {last.name}, not in class probabilities; '
-                           'load it without `deepest`, and from weights that reach that far')
-    return last.input_layer
 
 
 def deepest_of(name, layers):
@@ -161,7 +147,8 @@ def known_name(name, names, kind, command=None):
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    names = list(map(str, names))  # keys of somebody's own network may be anything
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hints = [f'did you mean {" or ".join(near)}?'] if near else []
     if not near and (command is None or len(names) <= LISTED):
         hints.append(f'there are {", ".join(names)}')

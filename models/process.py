@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from models import waiting
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OWN = (signal.default_int_handler, signal.SIG_DFL)  # Python's, where nobody has set another
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +103,7 @@ class Stream:
 
     def write(self, text):
         """Write a text, if that is possible."""
+        waiting.heard()
         self._try(lambda: self.stream.write(text))
         return len(text)
 

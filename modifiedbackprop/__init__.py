@@ -3,11 +3,13 @@
     with modifiedbackprop.applied(net, GuidedBackprop):
         saliency = theano.grad(score(net), wrt=image)      # built inside the with
 
-What a network does forward stays as it is. After Springenberg et al. 2015, "Striving for
+The network is a dict of Lasagne layers, the archive's or one's own, or its last layer. What it does
+forward stays as it is. After Springenberg et al. 2015, "Striving for
 Simplicity", figure 1, and the Lasagne Recipes' notebook "Saliency Maps and Guided Backprop".
 """
 
 import contextlib
+import inspect
 
 import models  # noqa: F401 - prepares Theano
 import lasagne
@@ -16,12 +18,16 @@ from lasagne import nonlinearities
 from lasagne.nonlinearities import LeakyRectify, rectify
 from theano.compile.builders import OpFromGraph
 
+from models import graphs
 from models.errors import ArchiveError
 
 
 # Nonlinearities that keep their gradient; identity is Lasagne's linear.
 SMOOTH = (nonlinearities.identity, nonlinearities.softmax, nonlinearities.sigmoid,
-          nonlinearities.tanh)
+          nonlinearities.tanh, nonlinearities.ScaledTanH, T.nnet.softmax, T.nnet.sigmoid, T.tanh)
+
+# Rectifiers that are layers of their own, without a nonlinearity to change.
+OUT_OF_REACH = (lasagne.layers.ParametricRectifierLayer, lasagne.layers.RandomizedRectifierLayer)
 
 
 class ModifiedBackprop:
@@ -33,12 +39,15 @@ class ModifiedBackprop:
         nonlinearity: what to compute forward, a function of a Theano variable.
     """
 
+    calls = 0  # of all instances: how `applied` knows whether anything was built inside
+
     def __init__(self, nonlinearity):
         self.nonlinearity = nonlinearity
         self.ops = {}  # one op a tensor type
 
     def __call__(self, x):
         """Return the nonlinearity of x, a Theano variable of any shape."""
+        ModifiedBackprop.calls += 1
         if x.type not in self.ops:
             self.ops[x.type] = self._build_op(x.type)
         return self.ops[x.type](x)
@@ -106,34 +115,32 @@ class ZeilerBackprop(ModifiedBackprop):
 
 
 @contextlib.contextmanager
-def applied(net, rule):
+def applied(net, rule, leave=(), layers=None):
     """Give every rectifier of a network another way back, as long as the `with` lasts.
 
-    Build the expression and its gradient inside; afterwards is too late. The layers get their own
-    nonlinearities back whatever happens. Inside another `applied` the inner rule holds.
+    Build the expression inside, with `lasagne.layers.get_output`; its gradient may be taken later.
+    The layers get their own nonlinearities back whatever happens. Inside another `applied` the
+    inner rule holds.
 
     Args:
-        net: an ordered dict of Lasagne layers, a layer, or a list of layers; everything they
-            depend on is included.
-        rule: a subclass of ModifiedBackprop.
+        net: a dict of Lasagne layers, a layer, or a list of layers; everything they depend on is
+            included.
+        rule: a subclass of ModifiedBackprop, such as GuidedBackprop.
+        leave: nonlinearities that keep their own gradient, though the archive does not know them,
+            such as (lasagne.nonlinearities.elu,): functions, instances or classes.
+        layers: of the network, which the expression is about, a list; None takes all.
 
     Raises:
-        ArchiveError: the network has no rectifier, so that the rule would change nothing, or a
-            nonlinearity that may be one under a name of its own.
+        ArchiveError: the rule is none; the network has no rectifier, so that the rule would change
+            nothing, or a nonlinearity that may be one under a name of its own; or nothing was built
+            inside, so that what is built afterwards would have the plain gradient.
     """
-    layers = list(net.values()) if hasattr(net, 'values') else net
-    own = {layer: layer.nonlinearity for layer in lasagne.layers.get_all_layers(layers)
-           if getattr(layer, 'nonlinearity', None) is not None}
-    rectifiers = {layer: nonlinearity for layer, nonlinearity in own.items()
-                  if is_rectifier(nonlinearity)}
-    for layer in own.keys() - rectifiers.keys():
-        if layer.nonlinearity not in SMOOTH:
-            raise ArchiveError(f'is {layer.nonlinearity} of layer {layer.name} a rectifier? Write '
-                               'it as lasagne.nonlinearities.rectify or LeakyRectify')
-    if not rectifiers:
-        raise ArchiveError(f'{rule.__name__} needs a network with rectifiers, and this one has '
-                           'none: its result would be the plain gradient')
+    if not (inspect.isclass(rule) and issubclass(rule, ModifiedBackprop)):
+        raise ArchiveError(f'{rule!r} is no rule; give the class GuidedBackprop or ZeilerBackprop '
+                           'of modifiedbackprop, or a subclass of its ModifiedBackprop')
+    rectifiers = rectifiers_of(net, rule, leave, layers)
     modified = {}  # one instance for all layers that share a nonlinearity
+    before = ModifiedBackprop.calls
     try:
         for layer, nonlinearity in rectifiers.items():
             plain = getattr(nonlinearity, 'nonlinearity', nonlinearity)
@@ -141,12 +148,56 @@ def applied(net, rule):
                 modified[plain] = rule(plain)
             layer.nonlinearity = modified[plain]
         yield
+        if ModifiedBackprop.calls == before:
+            raise ArchiveError(f'nothing of the network was built inside `with applied(net, '
+                               f'{rule.__name__})`, and what is built before or after has the '
+                               'plain gradient; call lasagne.layers.get_output inside')
     finally:
         for layer, nonlinearity in rectifiers.items():
             layer.nonlinearity = nonlinearity
 
 
+def rectifiers_of(net, rule, leave=(), layers=None):
+    """The layers whose nonlinearity a rule changes, each with its nonlinearity.
+
+    Args, Raises: as `applied`.
+    """
+    if layers is None:
+        layers = net if isinstance(net, (list, tuple)) else graphs.named_layers(net).values()
+    layers = lasagne.layers.get_all_layers(list(layers))
+    leave = leave if isinstance(leave, (list, tuple, set)) else (leave,)
+    for layer in layers:
+        if isinstance(layer, OUT_OF_REACH) and not isinstance(layer, tuple(
+                one for one in leave if inspect.isclass(one))):
+            raise ArchiveError(f'layer {graphs.name_of(net, layer)} is a {type(layer).__name__}, '
+                               f'which no rule reaches; put a LeakyRectify in its place, or give '
+                               f'leave=({type(layer).__name__},) for its own gradient')
+    own = {layer: layer.nonlinearity for layer in layers
+           if getattr(layer, 'nonlinearity', None) is not None
+           and not _is_one_of(layer.nonlinearity, leave)}
+    rectifiers = {layer: nonlinearity for layer, nonlinearity in own.items()
+                  if is_rectifier(nonlinearity)}
+    for layer, nonlinearity in own.items():
+        if layer not in rectifiers and not _is_one_of(nonlinearity, SMOOTH):
+            name = getattr(nonlinearity, '__name__', type(nonlinearity).__name__)
+            raise ArchiveError(f'is {name}, the nonlinearity of layer '
+                               f'{graphs.name_of(net, layer)}, a rectifier? If it is, write it as '
+                               'lasagne.nonlinearities.rectify or LeakyRectify; if it is to keep '
+                               f'its own gradient, apply the rule with leave=({name},)')
+    if not rectifiers:
+        raise ArchiveError(f'{rule.__name__} needs a network with rectifiers, and this one has '
+                           'none, or none below what is looked at: its result would be the plain '
+                           'gradient')
+    return rectifiers
+
+
+def _is_one_of(nonlinearity, known):
+    """Tell whether a nonlinearity is among others, which may be classes of its kind."""
+    return any(nonlinearity is one or (inspect.isclass(one) and isinstance(nonlinearity, one))
+               for one in known)
+
+
 def is_rectifier(nonlinearity):
-    """Return whether this is a rectifier, leaky or not, under its own or another way back."""
+    """Tell whether this is a rectifier, leaky or not, under its own or another way back."""
     plain = getattr(nonlinearity, 'nonlinearity', nonlinearity)
     return plain in (rectify, T.nnet.relu) or isinstance(plain, LeakyRectify)

@@ -13,19 +13,20 @@ Without arguments it takes five classes of the embedded network.
 """
 
 import zipfile
+from collections import namedtuple
 
 import models
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
+from models import graphs
 from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, extents, figures, images,
-                            names as safe_names, photos, runs)
+from recipes.common import (animations, ascent, classes as class_names, command_line, extents,
+                            figures, images, names as safe_names, photos, runs)
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too
@@ -44,20 +45,30 @@ SIMONYAN = {'l2': 1e-7, 'decay': 0, 'blur': 0, 'norm_percentile': 0, 'contributi
 BLUR_EVERY = 4  # iterations
 START = 10      # deviation of the noise to start from, in grey levels; the toolbox's
 
+# What holds images back: lambda of the squared norm; the share of the image that each step takes
+# away; radius of the Gaussian in pixels; percent of the pixels set to zero, of the smallest norm
+# and of the least contribution.
+Regularisers = namedtuple(
+    'Regularisers', 'l2 decay blur norm_percentile contribution_percentile',
+    defaults=[SIMONYAN[name] for name in ('l2', 'decay', 'blur', 'norm_percentile',
+                                          'contribution_percentile')])
+
 
 def compile_class_score(net):
     """Compile scores and how each picture's class score changes with its pixels.
 
     Args:
-        net: ordered dict of layers that ends in a softmax.
+        net: dict of layers, or a last layer, that ends in a softmax or in scores.
 
     Returns:
-        Function: (images (batch, 3, rows, columns), classes (batch,) int32) -> (score of each
-        picture's class, its probability, gradient of the score, of the images' shape).
+        Function: (images of the input's shape, such as (batch, 3, rows, columns), classes (batch,)
+        int32) -> (score of each picture's class, its probability by a softmax, gradient of the
+        score, of the images' shape).
     """
-    image, wanted = net['input'].input_var, T.ivector('wanted')
-    scores, probabilities = lasagne.layers.get_output(
-        [models.scores(net), net['prob']], image, deterministic=True)
+    layer, wanted = models.scores(net), T.ivector('wanted')
+    image = graphs.input_layer(net, [layer]).input_var
+    scores = lasagne.layers.get_output(layer, image, deterministic=True)
+    probabilities = T.nnet.softmax(scores)
     everyone = T.arange(wanted.shape[0])
     score = scores[everyone, wanted]
     return theano.function([image, wanted], [score, probabilities[everyone, wanted],
@@ -68,13 +79,15 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
-    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     scores = class_names.scores_of(net, options.model, 'take a network that does')
     extents.require_positions(net, [scores.name], (1, 3, options.size, options.size), 'pictures')
     count = scores.output_shape[1]
     options.wanted = options.wanted or default_classes(classes, count)
-    wanted, names = wanted_classes(options, classes, count)
-    x = start = starting_images(options, wanted)
+    wanted = wanted_classes(options.wanted, classes, count, options.model, options.weights)
+    names = names_of(wanted, classes)
+    x = start = starting_images(options.init, wanted, options.size, options.seed)
+    regularisers = Regularisers(*(getattr(options, name) for name in Regularisers._fields))
     run = runs.Run('class_model', options.out, options.force)
     parameters = describe(options)
     run.save_record(parameters=parameters, classes=dict(zip(names, wanted.tolist())))
@@ -82,8 +95,12 @@ def main(arguments=None):
     history, frames = [], []
     with run.recorded():
         function = compile_class_score(net)
+        steps = climb(function, start, wanted, options.iterations, options.rate, regularisers,
+                      options.jitter, np.random.RandomState(options.seed),
+                      lambda image: images.within_pixels(image, mean_pixel))
         try:
-            for x, scores, probabilities in climb(function, start, wanted, mean_pixel, options):
+            for x, scores, probabilities in tqdm(steps, total=options.iterations + 1,
+                                                 disable=options.quiet, unit='step'):
                 if len(history) % options.frame_every == 0:
                     frames.append([images.deprocess(one, mean_pixel) for one in x])
                 history.append([*scores, *probabilities])
@@ -98,7 +115,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options; what is not given comes from the paper or a row of DEEPVIS."""
+    """Read the command line; what is not given comes from the paper or a row of DEEPVIS."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('--class', dest='wanted', nargs='+', metavar='NAME|NUMBER',
@@ -145,24 +162,33 @@ def parse(arguments):
 
 
 def describe(options):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    """Every parameter that decides the pixels, for run.json and inside the pictures."""
     return {**command_line.described(options, f'wanted size seed rate {" ".join(SIMONYAN)}'),
             'init': options.init if options.init in ('zero', 'noise') else 'file'}
 
 
-def wanted_classes(options, classes, count):
-    """Return (indices as int32, names that differ), each class once."""
-    wanted = list(dict.fromkeys(class_names.find_class(classes, text, count, options.model,
-                                                       options.weights)
-                                for text in options.wanted))
+def wanted_classes(texts, classes, count, model='NETWORK', weights=None):
+    """The indices of classes that are named or numbered, int32, each once.
+
+    Args:
+        texts: names or numbers, as a user writes them.
+        classes: names of the network's, or None.
+        count: how many it tells apart.
+        model, weights: its name and weight file, for errors.
+    """
+    found = [class_names.find_class(classes, text, count, model, weights) for text in texts]
+    return np.array(list(dict.fromkeys(found)), 'int32')
+
+
+def names_of(wanted, classes):
+    """Names of classes, by index, that differ: those of one name have their number too."""
     names = [class_names.class_name(classes, index) for index in wanted]
-    names = [name if names.count(name) == 1 else f'{name} {index}'
-             for name, index in zip(names, wanted)]
-    return np.array(wanted, 'int32'), names
+    return [name if names.count(name) == 1 else f'{name} {index}'
+            for name, index in zip(names, wanted)]
 
 
 def default_classes(classes, count):
-    """Return the classes to draw where none are named: of CLASSES those that the network has, or
+    """The classes to draw where none are named: of CLASSES those that the network has, or
     the numbers of its first ones.
     """
     names = class_names.named(classes or [])
@@ -170,77 +196,93 @@ def default_classes(classes, count):
             or [str(number) for number in range(min(count, DEFAULT_COUNT))])
 
 
-def starting_images(options, wanted):
-    """Return where to start, float32 (classes, 3, size, size), BGR minus mean.
+def starting_images(init, wanted, size, seed):
+    """Where to start, float32 (classes, 3, size, size), BGR minus mean.
+
+    Args:
+        init: 'zero', 'noise', or a file images.npz of an earlier run.
+        wanted: indices of classes.
+        size: pixels of each side.
+        seed: of the noise.
 
     Raises:
         ArchiveError: the file does not hold images of these classes and this size.
     """
-    shape = (len(wanted), 3, options.size, options.size)
-    if options.init == 'zero':
+    shape = (len(wanted), 3, size, size)
+    if init == 'zero':
         return np.zeros(shape, 'float32')
-    if options.init == 'noise':
-        random = np.random.RandomState(options.seed)
+    if init == 'noise':
+        random = np.random.RandomState(seed)
         return (START * random.normal(size=shape)).astype('float32')
     try:
-        with np.load(options.init, allow_pickle=False) as arrays:
+        with np.load(init, allow_pickle=False) as arrays:
             x, classes = arrays['images'], arrays['classes']
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-        raise ArchiveError(f'{options.init} is no images.npz of an earlier run; give one, or '
+        raise ArchiveError(f'{init} is no images.npz of an earlier run; give one, or '
                            '--init zero or noise') from problem
     if x.shape != shape or not np.array_equal(classes, wanted):
-        raise ArchiveError(f'{options.init} holds the classes {" ".join(map(str, classes))} at '
+        raise ArchiveError(f'{init} holds the classes {" ".join(map(str, classes))} at '
                            f'{x.shape[-1]} pixels; give --class {" ".join(map(str, classes))} '
                            f'--size {x.shape[-1]}')
     return x.astype('float32')
 
 
-def climb(function, x, wanted, mean_pixel, options):
-    """Climb the classes' scores; show progress.
+def climb(function, x, wanted, iterations=SIMONYAN['iterations'], rate=2.0,
+          regularisers=Regularisers(), jitter=0, random=None, clip=None):
+    """Climb the classes' scores.
+
+    Args:
+        function: as `compile_class_score` gives it.
+        x: images to start from, float32 (classes, channels, rows, columns).
+        wanted: class of each image, int32 (classes,).
+        iterations: steps.
+        rate: root mean square of a step, in the images' units.
+        regularisers: `Regularisers`.
+        jitter: pixels that images are shifted by before each step, at most.
+        random: generator of the shifts; None takes one of seed 1.
+        clip: function that keeps images within what a picture can hold; None leaves them.
 
     Yields:
-        (images, scores, probabilities) before each step and after the last: float32 (classes, 3,
-        rows, columns), (classes,), (classes,).
+        (images, scores, probabilities) before each step and after the last: float32 (classes,
+        channels, rows, columns), (classes,), (classes,).
     """
-    random = np.random.RandomState(options.seed)
-    for iteration in tqdm(range(options.iterations), disable=options.quiet, unit='step'):
-        shift = random.randint(-options.jitter, options.jitter + 1, 2)
-        shifted = np.roll(x, shift, (2, 3))
-        score, probability, gradient = function(shifted, wanted)
-        gradient = np.roll(gradient, -shift, (2, 3))
+    random = np.random.RandomState(1) if random is None else random
+    for iteration in range(iterations):
+        score, probability, gradient = ascent.jittered(
+            lambda shifted: function(shifted, wanted), x, jitter, random)
         yield x, score, probability
-        gradient = gradient - 2 * options.l2 * x
+        gradient = gradient - 2 * regularisers.l2 * x
         size = np.sqrt((gradient ** 2).mean(axis=(1, 2, 3), keepdims=True))
-        step = options.rate * gradient / np.maximum(size, 1e-12)
-        regularised = regularise(x + step, gradient, iteration, options)
-        x = images.within_pixels(regularised, mean_pixel).astype('float32')
+        step = rate * gradient / np.maximum(size, 1e-12)
+        x = regularise(x + step, gradient, iteration, regularisers)
+        x = (x if clip is None else clip(x)).astype('float32')
     score, probability, _ = function(x, wanted)
     yield x, score, probability
 
 
-def regularise(x, gradient, iteration, options):
-    """Return images after one round of the regularisers, in the toolbox's order.
+def regularise(x, gradient, iteration, regularisers):
+    """Apply one round of the regularisers to images, in the toolbox's order.
 
     deep-visualization-toolbox, optimize/gradient_optimizer.py.
 
     Args:
-        x, gradient: (classes, 3, rows, columns).
+        x, gradient: (classes, channels, rows, columns).
         iteration: its number, from 0.
-        options: with decay, blur, norm_percentile, contribution_percentile.
+        regularisers: `Regularisers`; the gradient has its lambda already.
     """
-    x = x * (1 - options.decay)
-    if options.blur and iteration % BLUR_EVERY == 0:
-        x = gaussian_filter(x, (0, 0, options.blur, options.blur))
-    if options.norm_percentile:
-        x = without_smallest(x, np.sqrt((x ** 2).sum(axis=1)), options.norm_percentile)
-    if options.contribution_percentile:
+    x = x * (1 - regularisers.decay)
+    if regularisers.blur and iteration % BLUR_EVERY == 0:
+        x = gaussian_filter(x, (0, 0, regularisers.blur, regularisers.blur))
+    if regularisers.norm_percentile:
+        x = without_smallest(x, np.sqrt((x ** 2).sum(axis=1)), regularisers.norm_percentile)
+    if regularisers.contribution_percentile:
         contribution = np.abs((gradient * x).sum(axis=1))
-        x = without_smallest(x, contribution, options.contribution_percentile)
+        x = without_smallest(x, contribution, regularisers.contribution_percentile)
     return x
 
 
 def without_smallest(x, size, percentile):
-    """Return images with that share of their pixels zero, those of smallest size.
+    """Set that share of the images' pixels to zero, those of smallest size.
 
     Args:
         x: (classes, 3, rows, columns).
@@ -259,11 +301,8 @@ def save(run, names, pictures, frames, history, parameters):
         run.save_picture(f'{files[name]}.png', picture, parameters)
     with run.writing('figure.png') as path:
         figures.save_grid(path, pictures, names, columns=min(5, len(names)))
-    columns = min(5, len(names))
-    sheets = [Image.fromarray(figures.mosaic(frame, columns)) for frame in frames]
-    with run.writing('optimisation.gif') as path:
-        sheets[0].save(path, format='GIF', save_all=True, append_images=sheets[1:], duration=80,
-                       loop=0)
+    sheets = [figures.mosaic(frame, min(5, len(names))) for frame in frames]
+    animations.save_gif(run, 'optimisation.gif', sheets, longest=None)
     run.save_table('scores.csv', ['step', *(f'score {name}' for name in names),
                                   *(f'probability {name}' for name in names)],
                    [[number, *row] for number, row in enumerate(history)])

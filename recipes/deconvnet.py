@@ -19,70 +19,103 @@ import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-from lasagne.layers import (ConcatLayer, Conv2DLayer, DenseLayer, GlobalPoolLayer, InputLayer,
-                            LocalResponseNormalization2DLayer, NonlinearityLayer, Pool2DLayer)
+from lasagne.layers import (BatchNormLayer, BiasLayer, ConcatLayer, Conv2DLayer, DenseLayer,
+                            DimshuffleLayer, DropoutLayer, ElemwiseSumLayer, FlattenLayer,
+                            GlobalPoolLayer, InputLayer, LocalResponseNormalization2DLayer,
+                            NonlinearityLayer, Pool2DLayer, ReshapeLayer, ScaleLayer)
 from lasagne.nonlinearities import rectify
-from scipy.cluster import hierarchy
 from tqdm import tqdm
 
 import modifiedbackprop
+from models import graphs
 from models.errors import ArchiveError
-from recipes.common import (command_line, extents, figures, images, maps, names, photos,
+from recipes.common import (clustering, command_line, extents, figures, images, maps, names, photos,
                             projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
 
 
-def compile_deconvnet(net, name):
+def compile_deconvnet(net, name=None):
     """Compile the deconvnet of a layer, step by step.
 
     Args:
-        net: ordered dict of layers.
-        name: of the layer whose activations are projected.
+        net: dict of layers, or a last layer.
+        name: of the layer whose activations are projected; None takes the class scores.
 
     Returns:
-        Function: (images (batch, 3, rows, columns), seed of the layer's shape) -> what of the seed
-        reaches the pixels, of the images' shape.
+        Function: (images (batch, channels, rows, columns), seed of the layer's shape) -> what of
+        the seed reaches the pixels, of the images' shape.
 
     Raises:
         ArchiveError: a layer on the way down has no transpose here, such as average pooling.
     """
-    image = net['input'].input_var
-    layer = net[projections.known_layer(net, name)]
-    seed = lasagne.layers.get_output(layer, image, deterministic=True).type('seed')
-    return theano.function([image, seed], deconvnet(layer, image, seed), on_unused_input='ignore')
+    layer, image, seed = _variables(net, name)
+    *_, (_, signal) = steps_down(net, layer, image, seed)
+    return theano.function([image, seed], signal, on_unused_input='ignore')
 
 
-def deconvnet(layer, image, seed):
-    """Return the projection of a layer's signal down to the picture, as an expression.
+def compile_steps(net, name):
+    """Compile a deconvnet that shows each of its steps.
+
+    Returns:
+        (names, function): of the layers on the way down, the picture's last; (images, seed) -> the
+        signal that reaches each of them, (batch, channels, rows, columns).
+
+    Raises:
+        ArchiveError: as `compile_deconvnet`.
+    """
+    layer, image, seed = _variables(net, name)
+    layers, signals = zip(*steps_down(net, layer, image, seed))
+    return ([graphs.name_of(net, one) for one in layers],
+            theano.function([image, seed], list(signals), on_unused_input='ignore'))
+
+
+def _variables(net, name):
+    """The layer of a name, its network's input and a variable for a signal of its shape."""
+    (layer,) = projections.layers_of(net, None if name is None else [name])
+    image = graphs.input_layer(net, [layer]).input_var
+    return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('seed')
+
+
+def steps_down(net, layer, image, seed):
+    """Go with a layer's signal down to the picture, as expressions.
 
     Zeiler & Fergus 2014, section 2.1: unpooling, rectification, transposed filtering.
 
     Args:
+        net: dict of layers, or a last layer, for names in messages.
         layer: where the signal starts.
-        image: pictures (batch, 3, rows, columns), whose switches are used.
+        image: pictures (batch, channels, rows, columns), whose switches are used.
         seed: of the layer's shape.
+
+    Returns:
+        List of (layer, the signal that reaches it), from the given layer to the input.
+
+    Raises:
+        ArchiveError: a layer has no transpose here.
     """
     layers = lasagne.layers.get_all_layers(layer)
     outputs = dict(zip(layers, lasagne.layers.get_output(layers, image, deterministic=True)))
-    signals = defaultdict(list, {layer: [seed]})
+    signals, steps = defaultdict(list, {layer: [seed]}), []
     for above in reversed(layers):
-        if isinstance(above, InputLayer):
-            return sum(signals[above])
         signal = sum(signals[above])
+        steps.append((above, signal))
+        if isinstance(above, InputLayer):
+            return steps
         if modifiedbackprop.is_rectifier(getattr(above, 'nonlinearity', None)):
             signal = rectify(signal)
         incomings = getattr(above, 'input_layers', None) or [above.input_layer]
         below = [outputs[incoming] for incoming in incomings]
-        for incoming, part in zip(incomings, step_down(above, signal, below)):
+        for incoming, part in zip(incomings, step_down(net, above, signal, below)):
             signals[incoming].append(part)
 
 
-def step_down(layer, signal, below):
-    """Return a layer's signal as signals of the layers below it, a list.
+def step_down(net, layer, signal, below):
+    """Transpose a layer: its signal as signals of the layers below it, a list.
 
     Args:
+        net: dict of layers, or a last layer, for names in messages.
         layer: a Lasagne layer.
         signal: expression of the layer's output shape.
         below: outputs of the layers below, for their shapes and for the switches.
@@ -97,22 +130,44 @@ def step_down(layer, signal, below):
     if isinstance(layer, ConcatLayer) and layer.axis == 1:
         ends = np.cumsum([0] + [shape[1] for shape in layer.input_shapes])
         return [signal[:, start:end] for start, end in zip(ends, ends[1:])]
-    if isinstance(layer, DenseLayer):
+    if isinstance(layer, ElemwiseSumLayer) and layer.cropping is None:
+        return [signal * coefficient for coefficient in layer.coeffs]
+    if isinstance(layer, DenseLayer) and getattr(layer, 'num_leading_axes', 1) == 1:
         return [T.dot(signal, layer.W.T).reshape(below[0].shape)]
     if isinstance(layer, GlobalPoolLayer) and layer.pool_function is T.mean:
         rows, columns = below[0].shape[2:]
         return [T.zeros_like(below[0]) + signal[:, :, None, None] / (rows * columns)]
+    if isinstance(layer, (BatchNormLayer, ScaleLayer)):
+        return [signal * slope_of(layer, below[0])]
+    if isinstance(layer, (FlattenLayer, ReshapeLayer)):
+        return [signal.reshape(below[0].shape)]
+    if isinstance(layer, DimshuffleLayer) and 'x' not in layer.pattern and \
+            len(layer.pattern) == below[0].ndim:
+        return [signal.dimshuffle(*np.argsort(layer.pattern))]
+    if isinstance(layer, (BiasLayer, DropoutLayer)):
+        return [signal]  # a bias has no part in it, and dropout is off
     if isinstance(layer, NonlinearityLayer) and modifiedbackprop.is_rectifier(layer.nonlinearity):
         return [signal]
     if isinstance(layer, LocalResponseNormalization2DLayer):
         return [signal]  # of its normalisation the paper says nothing on the way down
-    raise ArchiveError(f'a deconvnet has no way down through {layer.name}, a '
+    raise ArchiveError(f'a deconvnet has no way down through {graphs.name_of(net, layer)}, a '
                        f'{type(layer).__name__}; start below it, and use --pool max')
 
 
-def transposed_filters(layer, signal, below):
-    """Return the signal of a convolution, put through its filters transposed (flipped both ways).
+def slope_of(layer, below):
+    """What a layer multiplies each channel by, such as a batch normalisation with its means fixed.
+
+    Args:
+        layer: one that is linear in its input, up to what it adds.
+        below: its input, for the shape.
     """
+    ones, zeros = (layer.get_output_for(T.fill(below, value), deterministic=True)
+                   for value in (1, 0))
+    return ones - zeros
+
+
+def transposed_filters(layer, signal, below):
+    """Put the signal of a convolution through its filters transposed (flipped both ways)."""
     transpose = T.nnet.abstract_conv.AbstractConv2d_gradInputs(
         subsample=layer.stride, border_mode='half' if layer.pad == 'same' else layer.pad,
         filter_flip=layer.flip_filters, num_groups=layer.num_groups)
@@ -120,7 +175,7 @@ def transposed_filters(layer, signal, below):
 
 
 def unpool(layer, signal, below):
-    """Return the signal of a max pooling, each at the place where its window had its maximum.
+    """Put the signal of a max pooling where each window had its maximum.
 
     The switch of a window is the first of its maxima, row by row. Where windows overlap, signals
     at one place add up.
@@ -155,38 +210,41 @@ def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
-    layer = net[options.layer]
     projections.require_maps(net, [options.layer], options.model)
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
-    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
-    extents.require_positions(net, [layer.name], (1, 3, options.size, options.size), 'photos')
+    options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
+    extents.require_positions(net, [options.layer], (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
     parameters = command_line.described(options, 'layer units channels top keep size explicit')
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
     with run.recorded():
-        look = projections.compile_activations(net, [layer.name])
-        project = (compile_deconvnet(net, layer.name) if options.explicit
-                   else projections.compile_projection(net, [layer.name], 'deconvnet'))
-        survey = Survey(look, pictures, mean_pixel, layer.name, options)
+        look = projections.compile_activations(net, [options.layer])
+        project = (compile_deconvnet(net, options.layer) if options.explicit
+                   else projections.compile_projection(net, [options.layer], 'deconvnet'))
+        batches = tqdm(pictures.batches(), disable=options.quiet, unit='batch')
+        survey = Survey(look, batches, mean_pixel, options.layer, options.units)
         run.save_record(problems=pictures.problems)
         filters = FirstFilters(net)
         save_diagnosis(run, survey, filters, parameters)
         units = options.units or [(channel, None) for channel in survey.liveliest(options.channels)]
         if not units:
-            raise ArchiveError(f'no channel of {layer.name} is above zero in these photos, so '
+            raise ArchiveError(f'no channel of {options.layer} is above zero in these photos, so '
                                'there is nothing to project; take another layer or other photos')
         groups = [units] if options.keep == 'together' else [[unit] for unit in units]
         sheets = []
         for group in tqdm(groups, disable=options.quiet, unit='projection'):
-            shown = {pictures.names[path]: show(path, group, look, project, layer, pictures,
-                                                mean_pixel, options)
-                     for path in survey.best(group[0], options.top)}
-            sheets.append(save_sheet(run, group, shown, layer.name, parameters))
+            shown = {}
+            for path in survey.best(group[0], options.top):
+                rgb = pictures.read(path)
+                shown[pictures.names[path]] = show(
+                    rgb, images.prepare(rgb, mean_pixel), group, look, project,
+                    net[options.layer], options.keep)
+            sheets.append(save_sheet(run, group, shown, options.layer, parameters))
         with run.writing('figure.png') as path:
-            titles, pairs = zip(*survey.grouped(groups, sheets))
+            titles, pairs = zip(*(sheets[index] for index in survey.order(groups)))
             figures.save_grid(path, pairs, titles, columns=min(4, len(pairs)), width=12)
     if not options.quiet:
         print(survey.sentence())
@@ -196,7 +254,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     parser.add_photo_options(EMBEDDED_SIZE)
@@ -233,22 +291,29 @@ class Survey:
         sums, peaks, positions: sum and largest activation of each channel, (channels,), over so
             many positions.
         together: (channels, channels), products of activations summed over positions.
+
+    Args:
+        look: photos -> [activations (batch, channels, rows, columns)].
+        batches: of photos, lists of (path, RGB).
+        mean_pixel: (3,), BGR.
+        layer: its name, for messages.
+        units: (channel, place or None) that are to be ranked besides the channels.
     """
 
-    def __init__(self, look, pictures, mean_pixel, layer, options):
+    def __init__(self, look, batches, mean_pixel, layer, units=()):
         self.layer = layer
         self.paths, ranks, peaks = [], [], []
         self.sums = self.together = self.active = self.positions = 0
-        for batch in tqdm(pictures.batches(), disable=options.quiet, unit='batch'):
+        for batch in batches:
             (activations,) = look(photos.stack([rgb for _, rgb in batch], mean_pixel))
             self.paths += [path for path, _ in batch]
-            for channel, place in options.units:  # stop before anything long where one is wrong
+            for channel, place in units:  # stop before anything long where one is wrong
                 projections.unit_indices(activations, layer, channel, place)
             projections.no_empty_map(activations, layer)
             peaks.append(activations.max(axis=(2, 3)))
             ranks.append(np.array([[activation[channel].max() if place is None
                                     else activation[(channel, *place)]
-                                    for channel, place in options.units]
+                                    for channel, place in units]
                                    for activation in activations]))
             flat = activations.transpose(1, 0, 2, 3).reshape(activations.shape[1], -1)
             self.sums = self.sums + flat.sum(axis=1, dtype='float64')
@@ -257,15 +322,15 @@ class Survey:
             self.positions += flat.shape[1]
         self.all_peaks = np.concatenate(peaks)
         self.peaks = self.all_peaks.max(axis=0)
-        self.ranks = dict(zip(options.units, np.concatenate(ranks).T))
+        self.ranks = dict(zip(units, np.concatenate(ranks).T))
 
     def liveliest(self, count):
-        """Return the channels with the largest sums, at most so many and none that never fires."""
+        """The channels with the largest sums, at most so many and none that never fires."""
         order = np.argsort(-self.sums, kind='stable')[:count]
         return [int(channel) for channel in order if self.peaks[channel] > 0]
 
     def best(self, unit, count):
-        """Return the photos that excite a unit most, strongest first.
+        """The photos that excite a unit most, strongest first.
 
         Raises:
             ArchiveError: none does.
@@ -277,24 +342,24 @@ class Survey:
                                'there is nothing to project; take another unit or other photos')
         return [self.paths[index] for index in order if values[index] > 0]
 
-    def grouped(self, groups, sheets):
-        """Return sheets so that channels which fire at the same places stand side by side."""
+    def order(self, groups):
+        """The indices of groups of units, those whose channels fire at the same places together.
+
+        Args:
+            groups: lists of units; the first one of each counts.
+        """
         if len(groups) < 3:
-            return sheets
+            return range(len(groups))
         channels = [group[0][0] for group in groups]
         products = self.together[np.ix_(channels, channels)].astype('float64')
-        lengths = np.sqrt(np.diag(products))
-        distances = np.clip(1 - products / np.outer(lengths, lengths), 0, None)
-        pairs = distances[np.triu_indices(len(channels), 1)]
-        tree = hierarchy.linkage(pairs, 'average', optimal_ordering=True)
-        return [sheets[index] for index in hierarchy.leaves_list(tree)]
+        return clustering.order(clustering.cosine_distances(products))
 
     def dead(self):
-        """Return which channels never get above a thousandth of the layer's mean, (channels,)."""
+        """Which channels never get above a thousandth of the layer's mean, (channels,)."""
         return self.peaks <= DEAD * self.sums.mean() / self.positions
 
     def sentence(self):
-        """Return in words what the survey found."""
+        """Say what the survey found."""
         dead = np.flatnonzero(self.dead())
         which = f': {", ".join(map(str, dead))}' if len(dead) else ''
         return (f'{self.layer}: {len(dead)} of {len(self.sums)} channels are dead on these '
@@ -326,11 +391,11 @@ class FirstFilters:
         self.above = (power * beyond).sum(axis=(1, 2, 3)) / np.where(total > 0, total, 1)
 
     def aliased(self):
-        """Return which filters have most of their power beyond what their stride can carry."""
+        """Which filters have most of their power beyond what their stride can carry."""
         return self.above > 0.5
 
     def sentence(self):
-        """Return in words what is wrong with the filters."""
+        """Say what is wrong with the filters."""
         aliased = np.flatnonzero(self.aliased())
         which = f': {", ".join(map(str, aliased))}' if len(aliased) else ''
         return (f'{self.name}: {len(aliased)} of {len(self.rms)} filters are aliased by its '
@@ -338,23 +403,31 @@ class FirstFilters:
                 f'{self.rms.max() / np.median(self.rms):.1f} times the median one')
 
 
-def show(path, group, look, project, layer, pictures, mean_pixel, options):
-    """Return what of a photo the first unit of a group sees, and the group's projection there.
+def show(rgb, image, group, look, project, layer, keep='unit'):
+    """Project a group of units of one photo.
+
+    Args:
+        rgb: the photo.
+        image: as the network takes it, (1, 3, rows, columns).
+        group: list of units, (channel, place or None for the strongest).
+        look: images -> [activations].
+        project: (images, seed) -> projections.
+        layer: Lasagne's, of the units.
+        keep: 'unit' and 'together' keep these units, 'channel' the whole channel of the first.
 
     Returns:
-        (patch, projection): RGB uint8 (rows, columns, 3); float32 (3, rows, columns), BGR.
+        (patch, projection): RGB uint8 (rows, columns, 3); float32 (3, rows, columns), BGR; of
+        what the unit sees, or of the whole photo where more is kept.
     """
-    rgb = pictures.read(path)
-    x = images.prepare(rgb, mean_pixel)
-    (activations,) = look(x)
-    if options.keep == 'channel':
+    (activations,) = look(image)
+    if keep == 'channel':
         seed = np.zeros_like(activations)
         seed[:, group[0][0]] = activations[:, group[0][0]]
     else:
         seed = sum(projections.unit_seed(activations, layer.name, *unit, at_value=True)
                    for unit in dict.fromkeys(group))
-    projection = project(x, seed)[0]
-    if options.keep == 'unit':
+    projection = project(image, seed)[0]
+    if keep == 'unit':
         (unit,) = projections.unit_indices(activations, layer.name, *group[0])
         fields = receptive_fields.receptive_field(layer)
         rgb = receptive_fields.patch_of(fields, unit[1:], rgb)
@@ -363,7 +436,7 @@ def show(path, group, look, project, layer, pictures, mean_pixel, options):
 
 
 def text_of(unit):
-    """Return a unit as the command line has it: '7' or '7,3,5'."""
+    """A unit as the command line has it: '7' or '7,3,5'."""
     channel, place = unit
     return ','.join(map(str, (channel, *(place or ()))))
 

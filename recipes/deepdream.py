@@ -18,9 +18,10 @@ import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
 
+from models import graphs
 from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, extents, figures, images, photos,
-                            projections, runs)
+from recipes.common import (ascent, classes as class_names, command_line, extents, figures, images,
+                            photos, projections, runs)
 
 SIZE = 256
 SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer
@@ -31,8 +32,8 @@ def compile_dream(net, layer, objective):
     """Compile what a dream maximises.
 
     Args:
-        net: ordered dict of layers.
-        layer: name.
+        net: dict of layers, or a last layer.
+        layer: name; None takes the class scores.
         objective: 'layer' (half the squared activations; its gradient at the layer is the
             activations, as in dream.ipynb), 'guide' (activations times those of a second picture
             that suit each position best), or 'seed' (activations times a seed of one value a
@@ -43,8 +44,9 @@ def compile_dream(net, layer, objective):
         of the image's shape). 'guide' needs (positions, channels), 'seed' (channels,), 'layer'
         nothing.
     """
-    image = net['input'].input_var
-    activation = lasagne.layers.get_output(net[layer], image, deterministic=True)
+    (found,) = projections.layers_of(net, None if layer is None else [layer])
+    image = graphs.input_layer(net, [found]).input_var
+    activation = lasagne.layers.get_output(found, image, deterministic=True)
     if objective == 'layer':
         needs, value = [], 0.5 * (activation ** 2).sum()
     elif objective == 'seed':
@@ -63,12 +65,23 @@ def main(arguments=None):
     options = parse(arguments)
     photo = images.resize(images.read(options.photo), options.size)
     guide = None if options.guide is None else images.read(options.guide)
-    net, classes, mean_pixel = load_network(options)
+    net, classes, mean_pixel = load_network(options.model, options.weights, options.pool,
+                                            options.layer)
     x = images.prepare(photo, mean_pixel)
+    layer = options.layer or class_names.scores_of(
+        net, options.model, 'dream of a layer, such as '
+        f'--layer {models.facts_of(options.model).dream}').name
     smallest = round(options.size / options.octave_scale ** (options.octaves - 1))
-    extents.require_positions(net, [options.layer or models.scores(net).name],
-                              (1, 3, smallest, smallest), 'the smallest octave')
-    ascend = objective(options, net, classes, guide, mean_pixel)
+    extents.require_positions(net, [layer], (1, 3, smallest, smallest), 'the smallest octave')
+    if options.wanted is not None:
+        count = models.scores(net).output_shape[1]
+        index = None if options.wanted == 'random' else class_names.find_class(
+            classes, options.wanted, count, options.model, options.weights)
+        ascend = class_objective(net, index)
+    else:
+        projections.require_maps(net, [layer], options.model, ', or --class')
+        ascend = layer_objective(net, layer, options.channel, guide if guide is None else
+                                 images.prepare(images.resize(guide, options.size), mean_pixel))
     run = runs.Run('deepdream', options.out, options.force)
     parameters = describe(options, photo)
     run.save_record(parameters=parameters, photo=str(options.photo))
@@ -81,7 +94,10 @@ def main(arguments=None):
         try:
             for number in range(options.frames):
                 start = enlarged(x, options.zoom) if number else x
-                for x, *value in dream(ascend, start, mean_pixel, options, random):
+                steps = dream(ascend, start, random, options.octaves, options.octave_scale,
+                              options.iterations, options.step, options.jitter,
+                              lambda image: images.within_pixels(image, mean_pixel))
+                for x, *value in steps:
                     values.append([number, *value])
                     bar.set_postfix_str(f'{x.shape[3]}x{x.shape[2]} pixels', refresh=False)
                     bar.update()
@@ -97,8 +113,9 @@ def main(arguments=None):
             run.save_arrays('result.npz', {'image': x, 'mean_pixel': mean_pixel})
             run.save_table('objective.csv', ['frame', 'octave', 'step', 'objective'], values)
         with run.writing('figure.png') as path:
-            figures.save_grid(path, [photo, result], ['photo', title_of(options)], columns=2)
-        answer = Excited(options, photo, result)
+            title = title_of(options.layer, options.channel, options.wanted, options.guide)
+            figures.save_grid(path, [photo, result], ['photo', title], columns=2)
+        answer = Excited(options.model, options.weights, options.pool, options.size, photo, result)
         answer.save(run)
     if not options.quiet:
         print('\n'.join(map(one_line, answer.sentences().split('\n'))))
@@ -106,7 +123,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('photo', nargs='?', default=images.bundled_photo(),
@@ -151,68 +168,70 @@ def parse(arguments):
 
 
 def describe(options, photo):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    """Every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layer channel wanted size octaves octave_scale iterations step jitter seed frames zoom'
     return {**command_line.described(options, names),
             'guide': options.guide and runs.pixel_hash(images.read(options.guide)),
             'photo_pixels': runs.pixel_hash(photo)}
 
 
-def load_network(options):
-    """Return (net, classes, mean_pixel); cut off after the layer where no class is dreamt of.
+def load_network(model, weights=None, pool='max', layer=None):
+    """Load a network, cut off after a layer, or whole where None is given and a class is dreamt of.
+
+    Returns:
+        (net, classes, mean_pixel), as `models.load`.
 
     Raises:
         ArchiveError: a dense layer fixes the size of the pictures, so that there are no octaves.
     """
-    deepest = options.layer  # None where a class is wanted
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    if net['input'].shape[2] is not None:
-        raise ArchiveError(f'the dense layers of {options.model} fix the size of its input, so it '
+    net, classes, mean_pixel = models.load(model, weights, pool, layer)
+    if graphs.input_layer(net).shape[2] is not None:
+        raise ArchiveError(f'the dense layers of {model} fix the size of its input, so it '
                            'cannot dream in octaves of what lies behind them; take a layer before, '
-                           f'such as --layer {models.facts_of(options.model).dream}')
+                           f'such as --layer {models.facts_of(model).dream}')
     return net, classes, mean_pixel
 
 
-def objective(options, net, classes, guide, mean_pixel):
-    """Return the function to ascend: (image, random generator) -> (value, gradient)."""
-    if options.wanted is not None:
-        return class_objective(options, net, classes)
-    layer = options.layer
-    projections.require_maps(net, [layer], options.model, ', or --class')
-    if options.channel is not None:
-        projections.known_channel(net, layer, options.channel)
-        seed = one_of(net[layer].output_shape[1], options.channel)
+def layer_objective(net, layer, channel=None, guide=None):
+    """Compile the function to ascend for a layer: (image, random generator) -> (value, gradient).
+
+    Args:
+        net: dict of layers, or a last layer.
+        layer: name.
+        channel: the only one to maximise, or None.
+        guide: a second picture as the network takes it, (1, 3, rows, columns), or None.
+    """
+    if channel is not None:
+        projections.known_channel(net, layer, channel)
+        (found,) = projections.layers_of(net, [layer])
+        seed = one_of(found.output_shape[1], channel)
         ascend = compile_dream(net, layer, 'seed')
         return lambda image, random: ascend(image, seed)
     if guide is None:
         ascend = compile_dream(net, layer, 'layer')
         return lambda image, random: ascend(image)
-    look = projections.compile_activations(net, [layer])
-    (seen,) = look(images.prepare(images.resize(guide, options.size), mean_pixel))
+    (seen,) = projections.compile_activations(net, [layer])(guide)
     features = np.ascontiguousarray(seen[0].reshape(seen.shape[1], -1).T)
     ascend = compile_dream(net, layer, 'guide')
     return lambda image, random: ascend(image, features)
 
 
-def class_objective(options, net, classes):
-    """Return the function to ascend for one class, or for another random one at each step."""
-    scores = class_names.scores_of(net, options.model, 'dream of a layer, such as '
-                                   f'--layer {models.facts_of(options.model).dream}')
-    count = scores.output_shape[1]
-    index = None if options.wanted == 'random' else class_names.find_class(
-        classes, options.wanted, count, options.model, options.weights)
-    ascend = compile_dream(net, scores.name, 'seed')
+def class_objective(net, index=None):
+    """Compile the function to ascend for one class, or another random one at each step (None)."""
+    count = models.scores(net).output_shape[1]
+    ascend = compile_dream(net, None, 'seed')
     if index is None:
         return lambda image, random: ascend(image, one_of(count, random.randint(count)))
     return lambda image, random: ascend(image, one_of(count, index))
 
 
 def one_of(count, index):
-    """Return a float32 array of zeros with a one."""
+    """A float32 array of zeros with a one."""
     return np.eye(1, count, index, dtype='float32')[0]
 
 
-def dream(ascend, x, mean_pixel, options, random):
+def dream(ascend, x, random, octaves=4, octave_scale=1.4, iterations=10, step=1.5, jitter=32,
+          clip=None):
     """Dream once, from the smallest octave to the full size.
 
     google/deepdream, dream.ipynb: what an octave has added is enlarged and goes on in the next.
@@ -220,52 +239,59 @@ def dream(ascend, x, mean_pixel, options, random):
     Args:
         ascend: (image, random generator) -> (value, gradient).
         x: float32 (1, 3, rows, columns), BGR minus mean.
+        random: generator.
+        octaves: sizes to dream at.
+        octave_scale: between the sides of two octaves.
+        iterations: steps an octave.
+        step: mean change of a step, in the image's units.
+        jitter: pixels that the image is shifted by before each step, at most.
+        clip: function that keeps an image within what a picture can hold; None leaves it.
 
     Yields:
         (image, octave, iteration, value before the step) after each step; the image has the
         octave's size.
     """
     bases = [x]
-    for _ in range(options.octaves - 1):
-        bases.append(scaled(bases[-1], 1 / options.octave_scale))
+    for _ in range(octaves - 1):
+        bases.append(scaled(bases[-1], 1 / octave_scale))
     detail = np.zeros_like(bases[-1])
     for octave, base in enumerate(reversed(bases)):
         x = base + fitted(detail, base.shape)
-        for iteration in range(options.iterations):
-            shift = random.randint(-options.jitter, options.jitter + 1, 2)
-            value, gradient = ascend(np.roll(x, shift, (2, 3)), random)
-            gradient = np.roll(gradient, -shift, (2, 3))
+        for iteration in range(iterations):
+            value, gradient = ascent.jittered(lambda shifted: ascend(shifted, random), x, jitter,
+                                              random)
             mean = np.abs(gradient).mean()
             if mean > 0:  # else nothing in the picture excites what is looked for; go on
-                x = images.within_pixels(x + options.step / mean * gradient, mean_pixel)
+                x = x + step / mean * gradient
+                x = x if clip is None else clip(x)
             yield x, octave, iteration, float(value)
         detail = x - base
 
 
 def scaled(x, factor):
-    """Return images (1, 3, rows, columns) with sides times a factor, interpolated linearly."""
+    """Resize images (1, 3, rows, columns) by a factor of their sides, interpolated linearly."""
     return fitted(x, (1, 3, *(max(1, round(length * factor)) for length in x.shape[2:])))
 
 
 def fitted(x, shape):
-    """Return images (1, 3, rows, columns) with so many rows and columns."""
+    """Resize images (1, 3, rows, columns) to a shape's rows and columns."""
     factors = [wanted / length for wanted, length in zip(shape, x.shape)]
     return zoom(x, factors, order=1, mode='nearest')
 
 
 def enlarged(x, share):
-    """Return the middle of an image, without that share of its sides, at the full size."""
+    """Enlarge the middle of an image, without that share of its sides, at the full size."""
     rows, columns = x.shape[2:]
     top, left = (round(length * share / 2) for length in (rows, columns))
     return fitted(x[:, :, top:rows - top, left:columns - left], x.shape)
 
 
-def title_of(options):
-    """Return in words what was dreamt of."""
-    if options.wanted is not None:
-        return f'class {options.wanted}'
-    channel = '' if options.channel is None else f', channel {options.channel}'
-    return options.layer + channel + (' guided' if options.guide else '')
+def title_of(layer, channel=None, wanted=None, guide=None):
+    """Say what was dreamt of."""
+    if wanted is not None:
+        return f'class {wanted}'
+    words = '' if channel is None else f', channel {channel}'
+    return layer + words + (' guided' if guide else '')
 
 
 class Excited:
@@ -275,15 +301,14 @@ class Excited:
         scores, shares: of photo and dream, (2, classes).
     """
 
-    def __init__(self, options, photo, result):
+    def __init__(self, model, weights, pool, size, photo, result):
         self.shares = None
         try:
-            net, self.classes, mean_pixel = models.load(options.model, options.weights,
-                                                        options.pool)
+            net, self.classes, mean_pixel = models.load(model, weights, pool)
             scores = models.scores(net)
         except ArchiveError:  # the same file gave the layers below: what lacks is a classifier
             return
-        size = net['input'].shape[2] or options.size
+        size = graphs.input_layer(net).shape[2] or size
         look = projections.compile_activations(net, [scores.name, 'prob'])
         seen = [look(images.prepare(photos.fit(rgb, net, size), mean_pixel))
                 for rgb in (photo, result)]
@@ -291,7 +316,7 @@ class Excited:
         self.shares = np.concatenate([shares for _, shares in seen])
 
     def kinds(self):
-        """Return (kind, share of the network's classes, probability in photo, in dream), sorted."""
+        """List (kind, share of the network's classes, probability in photo, in dream), sorted."""
         kinds = np.array(class_names.kinds_of(self.classes))
         rows = [(kind, (kinds == kind).mean(), *self.shares[:, kinds == kind].sum(axis=1))
                 for kind in np.unique(kinds)]
@@ -309,7 +334,7 @@ class Excited:
                            *self.scores, *self.shares))
 
     def sentences(self):
-        """Return in words what the dream is full of, and why."""
+        """Say what the dream is full of, and why."""
         if self.shares is None:
             return 'these weights know no classes, so what the dream excites has no names'
         best = np.argsort(-self.shares[1], kind='stable')[:5]

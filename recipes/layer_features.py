@@ -33,8 +33,9 @@ Feature = namedtuple('Feature', 'channel sum largest place element whole')
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, layers, mean_pixel = load_network(options)
-    options.size = photos.size_for(net, options, EMBEDDED_SIZE)
+    net, layers, mean_pixel = load_network(options.model, options.weights, options.pool,
+                                           options.layers)
+    options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     extents.require_positions(net, layers, (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
     parameters = describe(options, layers)
@@ -51,11 +52,12 @@ def main(arguments=None):
                 image = images.prepare(rgb, mean_pixel)
                 activations = look(image)
                 for index, layer in enumerate(layers):
-                    features = tour(index, layer, activations, project, image, options)
+                    features = tour(index, layer, activations, project, image, options.channels,
+                                    options.batch)
                     pages.append(save_page(run, pictures.names[path], net[layer], rgb, features))
                     bar.update()
         finally:
-            save_index(run, pages, options)
+            save_index(run, pages, options.model, options.method)
             run.save_record(problems=pictures.problems)
     if not options.quiet:
         print(run.folder / 'index.html')
@@ -63,7 +65,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     parser.add_photo_options(EMBEDDED_SIZE)
@@ -78,33 +80,38 @@ def parse(arguments):
 
 
 def layer_names(text):
-    """Return the names in 'conv1_1,conv2_1', each once, for argparse."""
+    """The names in 'conv1_1,conv2_1', each once, for argparse."""
     return list(dict.fromkeys(name.strip() for name in text.split(',')))
 
 
 def describe(options, layers):
-    """Return every parameter that decides the pixels, for run.json."""
+    """Every parameter that decides the pixels, for run.json."""
     return {**command_line.described(options, 'channels method size'), 'layers': layers}
 
 
-def load_network(options):
-    """Return (net, layers, mean_pixel): cut off after the deepest layer to visit.
+def load_network(model, weights=None, pool='max', layers=None):
+    """Load a network, cut off after the deepest layer to visit.
+
+    Args:
+        model, weights, pool: as for `models.load`.
+        layers: names of the layers to visit; None takes every convolution.
+
+    Returns:
+        (net, layers, mean_pixel).
 
     Raises:
         ArchiveError: the network lacks a layer, or one has no rows and columns.
     """
-    layers = options.layers
     if layers is None:
-        narrow = models.build(options.model, width=1 / 64)  # for the names of its layers only
+        narrow = models.build(model, width=1 / 64)  # for the names of its layers only
         layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
-    deepest = models.deepest_of(options.model, layers)
-    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    projections.require_maps(net, layers, options.model)
+    net, _, mean_pixel = models.load(model, weights, pool, models.deepest_of(model, layers))
+    projections.require_maps(net, layers, model)
     return net, layers, mean_pixel
 
 
-def tour(index, layer, activations, project, image, options):
-    """Return the features of a layer's strongest channels, those with the largest sums.
+def tour(index, layer, activations, project, image, channels=8, batch=16):
+    """Find the features of a layer's strongest channels, those with the largest sums.
 
     Args:
         index: of the layer among all that `project` takes seeds for.
@@ -112,6 +119,8 @@ def tour(index, layer, activations, project, image, options):
         activations: of all these layers, each (1, channels, rows, columns).
         project: (images, one seed a layer) -> gradients.
         image: (1, 3, rows, columns), BGR minus mean.
+        channels: how many.
+        batch: gradients at once.
 
     Returns:
         List of Feature; fewer than asked for where the others are zero everywhere.
@@ -119,7 +128,7 @@ def tour(index, layer, activations, project, image, options):
     activation = activations[index]
     projections.no_empty_map(activation, layer)
     sums = activation[0].sum(axis=(1, 2))
-    order = np.argsort(-sums, kind='stable')[:options.channels]
+    order = np.argsort(-sums, kind='stable')[:channels]
     channels = [int(channel) for channel in order if sums[channel] > 0]
     places = [projections.unit_indices(activation, layer, channel)[0][1:] for channel in channels]
     seeds = np.zeros((2 * len(channels), *activation.shape[1:]), activation.dtype)
@@ -127,7 +136,7 @@ def tour(index, layer, activations, project, image, options):
         seeds[(2 * number, channel, *place)] = 1
         seeds[2 * number + 1, channel] = 1
     gradients = []
-    for chunk in np.split(seeds, range(options.batch, len(seeds), options.batch)):
+    for chunk in np.split(seeds, range(batch, len(seeds), batch)):
         others = [np.zeros((len(chunk), *other.shape[1:]), other.dtype) for other in activations]
         others[index] = chunk
         gradients += list(project(np.repeat(image, len(chunk), axis=0), *others))
@@ -166,18 +175,18 @@ def save_page(run, photo, layer, rgb, features):
     return photo, layer.name, name if features else None, seen, captions
 
 
-def save_index(run, pages, options):
+def save_index(run, pages, model, method):
     """Save index.html: every layer, and every photo in it."""
     layers = list(dict.fromkeys(page[1] for page in pages))
     links = ' '.join(f'<a href="#{names.in_page(layer)}">{names.in_page(layer)}</a>'
                      for layer in layers)
-    model = names.in_page(options.model)
+    model = names.in_page(model)
     parts = ['<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
              f'<title>Layers of {model}</title><style>{STYLE}</style></head>',
              f'<body><h1>Layers of {model}</h1>',
              '<p>For each layer the channels with the largest sums of activations. From the left: '
              'what the unit with the largest activation sees of the photo; which pixels excite '
-             f'it, and which excite the whole map ({options.method}).</p>',
+             f'it, and which excite the whole map ({method}).</p>',
              f'<nav>{links}</nav>']
     for layer in layers:
         parts.append(f'<h2 id="{names.in_page(layer)}">{names.in_page(layer)}</h2>')

@@ -9,6 +9,8 @@ After Lasagne/Recipes, examples/Saliency Maps and Guided Backpropagation.ipynb.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
+from collections import namedtuple
+
 import models
 import lasagne
 import numpy as np
@@ -16,6 +18,7 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
+from models import graphs
 from models.errors import ArchiveError, one_line
 from recipes.common import (classes as class_names, command_line, extents, figures, maps, photos,
                             projections, runs)
@@ -24,22 +27,33 @@ EMBEDDED_SIZE = 96             # it was trained at 64 pixels
 CROP = 7 / 8                   # of the picture's sides: 224 of 256, as networks of 2014 were tested
 TITLES = {'gradient': 'gradient', 'guided': 'guided backprop', 'deconvnet': 'deconvnet'}
 
+# What is looked for: a unit, (channel, place or None), of a layer; or a class of the network's
+# scores, by its index, and None for each photo's own.
+Target = namedtuple('Target', 'layer unit wanted')
+
+# How a map is averaged: over crops, 1 or 10; over so many copies with noise, relative to a photo's
+# range, from that seed.
+Averaging = namedtuple('Averaging', 'crops smooth noise seed', defaults=(1, 1, 0.15, 1))
+
 
 def compile_saliency_function(net):
     """Compile the article's function: each picture's gradient of its largest score.
 
-    The recipe below asks for any class or unit with `recipes.common.projections` instead.
+    The recipe runs it where neither a class nor a unit is asked for and nothing is averaged; else
+    it goes back from a seed (`recipes.common.projections`), which is the same for this case.
 
     Args:
-        net: ordered dict of layers that ends in a softmax; the score is taken before it. Inside
-            `modifiedbackprop.applied` the gradient follows that rule.
+        net: dict of layers, or a last layer, that ends in a softmax or in scores; the score is
+            taken before the softmax. Inside `modifiedbackprop.applied` the gradient follows that
+            rule.
 
     Returns:
-        Function: images (batch, 3, rows, columns), BGR minus mean -> (saliency of the images'
-        shape, max_class (batch,)).
+        Function: images of the input's shape, such as (batch, 3, rows, columns), BGR minus mean ->
+        (saliency of the images' shape, max_class (batch,)).
     """
-    image = net['input'].input_var
-    scores = lasagne.layers.get_output(models.scores(net), image, deterministic=True)
+    layer = models.scores(net)
+    image = graphs.input_layer(net, [layer]).input_var
+    scores = lasagne.layers.get_output(layer, image, deterministic=True)
     max_score = T.max(scores, axis=1)
     max_class = T.argmax(scores, axis=1)
     saliency = theano.grad(max_score.sum(), wrt=image)
@@ -54,14 +68,18 @@ def main(arguments=None):
     layer = options.layer or class_names.scores_of(
         net, options.model, 'look for a unit of a layer, such as '
         f'--layer {models.facts_of(options.model).deconvnet} --unit 0').name
-    options.size = picture_size(options, net)
+    options.size = picture_size(net, options.model, options.size, options.crops)
     side = round(options.size * (CROP if options.crops > 1 else 1))  # of what it looks at
     extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size,
                              max(1, options.batch // options.crops))
     if options.unit:
         projections.known_channel(net, layer, options.unit[0])
-    wanted = wanted_class(options, net, classes)
+    wanted = None if options.wanted is None else class_names.find_class(
+        classes, options.wanted, models.scores(net).output_shape[1], options.model,
+        options.weights)
+    target = Target(options.layer, options.unit, wanted)
+    averaging = Averaging(options.crops, options.smooth, options.noise, options.seed)
     parameters = command_line.described(
         options, 'methods wanted layer unit size crops smooth noise seed white batch')
     run = runs.Run('saliency', options.out, options.force)
@@ -70,9 +88,10 @@ def main(arguments=None):
     found = []
     with run.recorded(), tqdm(total=len(pictures.paths), disable=options.quiet,
                               unit='photo') as bar:
-        for path, rgb, gradients, seen in compute_maps(net, layer, pictures, mean_pixel, wanted,
-                                                       classes, options):
-            save(run, pictures.names[path], rgb, gradients, seen, options, parameters)
+        for path, rgb, gradients, seen in compute_maps(net, pictures, mean_pixel, options.methods,
+                                                       target, averaging, classes):
+            save(run, pictures.names[path], rgb, gradients, seen, parameters, options.white,
+                 options.overlay, options.mask)
             found.append({'photo': pictures.names[path], **seen})
             run.save_record(seen=found)
             bar.update()
@@ -84,40 +103,62 @@ def main(arguments=None):
     pictures.finish()
 
 
-def compute_maps(net, layer, pictures, mean_pixel, wanted, classes, options):
-    """Yield (path, RGB photo, {method: gradient (3, rows, columns)}, what was seen) of each photo.
+def compute_maps(net, pictures, mean_pixel, methods, target, averaging, classes=None):
+    """Compute the maps of photos, batch by batch.
 
     Args:
-        layer: name of the one to go back from.
-        wanted: index of a class, or None.
+        net: ordered dict of layers.
+        pictures: `photos.Photos`; its problems get what has no map.
+        mean_pixel: (3,), BGR.
+        methods: of `projections.METHODS`.
+        target: `Target`.
+        averaging: `Averaging`.
+        classes: their names, or None.
+
+    Yields:
+        (path, RGB photo, {method: gradient (3, rows, columns)}, what was seen, a dict) of each
+        photo.
     """
-    look = projections.compile_activations(net, [layer])
-    project = {method: projections.compile_projection(net, [layer], method)
-               for method in options.methods}
-    random = np.random.RandomState(options.seed)
+    names = None if target.layer is None else [target.layer]
+    look = projections.compile_activations(net, names)
+    project = {method: compile_way_back(net, method, target, averaging) for method in methods}
+    random = np.random.RandomState(averaging.seed)
     for batch in pictures.batches():
         x = photos.stack([rgb for _, rgb in batch], mean_pixel)
-        parts, places = cut(x, options.crops)
+        parts, places = cut(x, averaging.crops)
         (activations,) = look(parts)
         try:
-            seed, seen = choose(options, activations, wanted, classes, len(batch))
+            seed, seen = choose(activations, target, classes, len(batch))
         except ArchiveError as problem:  # photos of another shape may have the unit
             pictures.problems += [f'{path}: {problem}' for path, _ in batch]
             continue
-        saliency = {method: average(project[method], parts, places, seed, x.shape, options, random)
-                    for method in options.methods}
+        saliency = {method: average(project[method], parts, places, seed, x.shape, averaging,
+                                    random) for method in methods}
         for index, (path, rgb) in enumerate(batch):
             if seen[index].get('activation') == 0:
                 pictures.problems.append(f'{path}: {title_of(seen[index])} is zero in it, so '
-                                         f'nothing leads back; {other_unit(options, activations)}')
+                                         'nothing leads back; '
+                                         f'{other_unit(activations, target.unit[0])}')
                 continue
             yield (path, rgb, {method: value[index] for method, value in saliency.items()},
                    seen[index])
 
 
-def other_unit(options, activations):
-    """Return in words which unit of a channel to take instead, for one photo."""
-    channel = options.unit[0]
+def compile_way_back(net, method, target, averaging):
+    """Compile one method's function: (images, seed) -> gradients of the images' shape.
+
+    For the article's case it is `compile_saliency_function`, which needs no seed.
+    """
+    if target == Target(None, None, None) and averaging.crops == averaging.smooth == 1:
+        with projections.applied(net, method):
+            articles = compile_saliency_function(net)
+        return lambda images, seed: articles(images)[0]
+    names = None if target.layer is None else [target.layer]
+    return projections.compile_projection(net, names, method)
+
+
+def other_unit(activations, channel):
+    """Say which unit of a channel to take instead, for one photo."""
     if len(activations) > 1 or activations.ndim < 4 or not activations[0, channel].any():
         return 'take another channel'
     row, column = np.unravel_index(activations[0, channel].argmax(), activations.shape[2:])
@@ -125,7 +166,7 @@ def other_unit(options, activations):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     parser.add_photo_options(EMBEDDED_SIZE)
@@ -158,24 +199,16 @@ def parse(arguments):
     return options
 
 
-def picture_size(options, net):
-    """Return the shorter side of the pictures; crops of a network's fixed size need a margin."""
-    fixed = net['input'].shape[2]
-    if fixed is not None and options.crops > 1 and options.size is None:
+def picture_size(net, model, wanted, crops):
+    """The shorter side of the pictures; crops of a network's fixed size need a margin."""
+    fixed = graphs.input_layer(net).shape[2]
+    if fixed is not None and crops > 1 and wanted is None:
         return round(fixed / CROP)
-    return photos.size_for(net, options, EMBEDDED_SIZE)
-
-
-def wanted_class(options, net, classes):
-    """Return the index of the class to look for; None for each photo's own."""
-    if options.wanted is None:
-        return None
-    count = models.scores(net).output_shape[1]
-    return class_names.find_class(classes, options.wanted, count, options.model, options.weights)
+    return photos.size_for(net, model, wanted, EMBEDDED_SIZE)
 
 
 def cut(x, crops):
-    """Return what to look at, and where in the pictures it is.
+    """Cut out what to look at.
 
     Args:
         x: pictures (batch, 3, rows, columns).
@@ -199,7 +232,7 @@ def cut(x, crops):
 
 
 def put_back(parts, places, shape):
-    """Return the mean of maps of crops, each un-flipped and at its place: the inverse of `cut`.
+    """Average maps of crops, each un-flipped and at its place: the inverse of `cut`.
 
     Args:
         parts: (crops * batch, 3, rows, columns).
@@ -217,29 +250,32 @@ def put_back(parts, places, shape):
 
 
 def mirror(x, mirrored):
-    """Return pictures (..., columns) from right to left, or as they are."""
+    """Pictures (..., columns) from right to left, or as they are."""
     return x[..., ::-1] if mirrored else x
 
 
-def choose(options, activations, wanted, classes, pictures):
-    """Return what to go back from, and what it is.
+def choose(activations, target, classes, pictures):
+    """Choose what to go back from, and name it.
 
     Args:
         activations: of the layer in all parts: (crops * pictures, classes), or of a unit's layer.
-        wanted: index of a class, or None.
+        target: `Target`.
+        classes: their names, or None.
+        pictures: how many there are.
 
     Returns:
         (seed, seen): an array of the activations' shape; for each picture a dict for the table.
     """
-    if options.layer:
-        channel, place = options.unit
-        seed = projections.unit_seed(activations, options.layer, channel, place)
-        units = projections.unit_indices(activations, options.layer, channel, place)
-        return seed, [{'layer': options.layer, 'unit': ' '.join(map(str, unit)),
+    if target.layer is not None:
+        channel, place = target.unit
+        seed = projections.unit_seed(activations, target.layer, channel, place)
+        units = projections.unit_indices(activations, target.layer, channel, place)
+        return seed, [{'layer': target.layer, 'unit': ' '.join(map(str, unit)),
                        'activation': float(activations[(index, *unit)])}
                       for index, unit in enumerate(units)]
     scores = activations.reshape(-1, pictures, activations.shape[1]).mean(axis=0)
-    found = scores.argmax(axis=1) if wanted is None else np.full(pictures, wanted)
+    found = (scores.argmax(axis=1) if target.wanted is None
+             else np.full(pictures, target.wanted))
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     seed = projections.class_seed(activations, np.tile(found, len(activations) // pictures))
@@ -249,40 +285,51 @@ def choose(options, activations, wanted, classes, pictures):
                   for number, index in enumerate(found)]
 
 
-def average(project, parts, places, seed, shape, options, random):
-    """Return the map of each picture, averaged over noisy copies (SmoothGrad) and crops.
+def average(project, parts, places, seed, shape, averaging, random):
+    """Compute the map of each picture, averaged over noisy copies (SmoothGrad) and crops.
 
     Smilkov et al. 2017, "SmoothGrad", equation 1; the noise is relative to each picture's range.
+
+    Args:
+        project: (images, seed) -> gradients.
+        parts, places: as `cut` gives them.
+        seed: as `choose` gives it.
+        shape: of the pictures, (batch, 3, rows, columns).
+        averaging: `Averaging`.
+        random: generator of the noise.
+
+    Returns:
+        Array of that shape.
     """
-    if options.smooth == 1:
+    if averaging.smooth == 1:
         return put_back(project(parts, seed), places, shape)
     low, high = parts.min(axis=(1, 2, 3)), parts.max(axis=(1, 2, 3))
-    deviation = (options.noise * (high - low)).reshape(-1, 1, 1, 1)
+    deviation = (averaging.noise * (high - low)).reshape(-1, 1, 1, 1)
     total = 0
-    for _ in range(options.smooth):
+    for _ in range(averaging.smooth):
         noise = (deviation * random.normal(size=parts.shape)).astype(parts.dtype)
         total = total + project(parts + noise, seed)
-    return put_back(total / options.smooth, places, shape)
+    return put_back(total / averaging.smooth, places, shape)
 
 
 def title_of(seen):
-    """Return in words what the map belongs to."""
+    """Say what the map belongs to."""
     if 'layer' in seen:
         return f"{seen['layer']}, unit {seen['unit']} ({seen['activation']:.3g})"
     return f"{seen['name']} ({seen['probability']:.2f})"
 
 
-def save(run, name, rgb, gradients, seen, options, parameters):
+def save(run, name, rgb, gradients, seen, parameters, white, overlay, mask):
     """Save the arrays, the pictures and the notebook's four-panel figure of one photo."""
     run.save_arrays(f'{name}.npz', {'photo': rgb, **gradients, **seen})
     pictures, titles = [], []
     for method, gradient in gradients.items():
-        magnitude, positive, negative = maps.panels(gradient, options.white)
+        magnitude, positive, negative = maps.panels(gradient, white)
         run.save_picture(f'{name}_{method}.png', magnitude, parameters)
-        if options.overlay:
+        if overlay:
             run.save_picture(f'{name}_{method}_overlay.png',
-                             maps.overlay(rgb, gradient, options.white), parameters)
-        if options.mask:
+                             maps.overlay(rgb, gradient, white), parameters)
+        if mask:
             run.save_picture(f'{name}_{method}_mask.png',
                              maps.masked(rgb, maps.object_mask(rgb, gradient)), parameters)
         pictures += [rgb, magnitude, positive, negative]

@@ -55,21 +55,25 @@ def test_the_readme_is_short():
     assert len(README.split()) < 1300
 
 
-@pytest.mark.parametrize('number', range(len(re.findall('```python', README))))
-def test_the_examples_run_as_they_are_printed(number, tmp_path, monkeypatch, capsys):
+EXAMPLES = [(page.parent.name, example) for page in PAGES
+            for example in re.findall(r'```python\n(.*?)```', page.read_text(), re.S)]
+
+
+@pytest.mark.parametrize('example', [example for _, example in EXAMPLES],
+                         ids=[f'{page}-{number}' for number, (page, _) in enumerate(EXAMPLES)])
+def test_the_examples_run_as_they_are_printed(example, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, path in (('photo', images.bundled_photo()), ('painting', images.PAINTING)):
         Image.fromarray(images.resize(images.read(path), 64)).save(f'{name}.jpg')
     minimise = lbfgs.minimise
     monkeypatch.setattr(lbfgs, 'minimise', lambda objective, x, rounds, evaluations: minimise(
         objective, x, min(rounds, 2), min(evaluations, 3)))  # the whole takes half a minute
-    example = re.findall(r'```python\n(.*?)```', README, re.S)[number]
-    exec(compile(example, 'README.md', 'exec'), {})
-    printed = capsys.readouterr().out
+    names = {}
+    exec(compile(example, 'README.md', 'exec'), names)
     if 'style_transfer' in example:
-        losses = [float(line) for line in printed.split()]
+        losses = [float(line) for line in capsys.readouterr().out.split()]
         assert losses[1] < losses[0]
         assert images.read('picture.png').shape == images.resize(images.read('photo.jpg'),
                                                                  256).shape
-    else:
-        assert printed.strip()
+    if 'maps' in names:
+        assert names['maps'].shape == names['digits'].shape and names['maps'].any()

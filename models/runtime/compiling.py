@@ -2,9 +2,11 @@
 
 Theano compiles one module after another, and most of the compiler's time goes into the headers of
 Python, numpy and C++. Here the first module that the cache lacks starts the compilation of all.
+What takes long, Theano's own work on the graph and the compiler's, is told (`models.waiting`).
 """
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -15,6 +17,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import theano
+from theano.compile.function.types import FunctionMaker
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
 from theano.link.c.basic import CLinker, get_module_cache
@@ -22,6 +25,7 @@ from theano.link.c import cmodule
 from theano.link.c.cmodule import GCC_compiler, dlimport, get_module_hash, std_include_dirs
 from theano.link.vm import VMLinker
 
+from models import waiting
 from models.errors import ArchiveError, is_full_disk
 
 log = logging.getLogger('archive')
@@ -54,6 +58,18 @@ def apply():
     CLinker.ahead = None
     VMLinker.make_all, CLinker.compile_cmodule = make_all_ahead, compile_or_take
     tell_of_full_disks()
+    FunctionMaker.__init__ = told(FunctionMaker.__init__, 'simplifying a function of the network')
+    FunctionMaker.create = told(FunctionMaker.create, 'putting a function of the network together')
+
+
+def told(method, words):
+    """Have it said, where a method takes long, what it does."""
+    @functools.wraps(method)
+    def telling(*arguments, **options):
+        with waiting.doing(words):
+            return method(*arguments, **options)
+
+    return telling
 
 
 class CannotCompile(ArchiveError):
@@ -124,6 +140,7 @@ class Ahead:
 
     def __init__(self, fgraph):
         self.fgraph, self.folder, self.jobs = fgraph, None, {}
+        self.telling = contextlib.ExitStack()
 
     def take(self, linker):
         """Return the folder where a linker's module is compiled, or None where it is not."""
@@ -140,6 +157,7 @@ class Ahead:
         self.folder = tempfile.mkdtemp()
         self.pool = ThreadPoolExecutor(os.cpu_count())
         known, header = get_module_cache().module_hash_to_key_data, None
+        activity = self.telling.enter_context(waiting.doing('compiling', unit='modules'))
         for node in self.fgraph.toposort():
             linker = linker_of(node)
             name = linker and identity(linker)
@@ -147,6 +165,8 @@ class Ahead:
                 continue
             header = header or self.pool.submit(headers_of, linker)
             self.jobs[name] = self.pool.submit(self.compile, linker, name, header)
+            self.jobs[name].add_done_callback(activity.step)
+        activity.total = len(self.jobs)
 
     def compile(self, linker, name, header):
         """Compile one module into a folder of its own; return (folder, whether it failed)."""
@@ -164,6 +184,7 @@ class Ahead:
 
     def close(self):
         """Wait for what was begun, and clear away what nobody took."""
+        self.telling.close()
         if self.folder is not None:
             self.pool.shutdown(cancel_futures=True)
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -28,11 +28,17 @@ class Files:
         return images.read_with_alpha(self.paths[index])[0]  # result.png may have transparency
 
 
-def save_gif(run, name, pictures):
-    """Save a sequence of RGB pictures as a GIF that shows the last one for two seconds; sizes may
-    differ."""
+def save_gif(run, name, pictures, longest=LONGEST):
+    """Save a sequence of RGB pictures as a GIF that shows the last one for two seconds.
+
+    Args:
+        run: its folder.
+        name: of the file in it.
+        pictures: a sequence of RGB uint8 arrays, whose sizes may differ.
+        longest: pixels of its longer side, at most; None keeps the last picture's size.
+    """
     rows, columns = pictures[-1].shape[:2]
-    factor = min(1, LONGEST / max(rows, columns))
+    factor = 1 if longest is None else min(1, longest / max(rows, columns))
     size = max(1, round(rows * factor)), max(1, round(columns * factor))
     frames = (Image.fromarray(images.resize_to(picture, *size)) for picture in pictures)
     durations = [1000 // PER_SECOND] * (len(pictures) - 1) + [LAST_FRAME]

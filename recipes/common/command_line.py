@@ -8,7 +8,7 @@ import warnings
 import models
 from tqdm import tqdm
 
-from models import process
+from models import process, waiting
 from models.errors import ArchiveError, Incomplete, Notice, one_line, reason_of
 from models.vgg import POOLINGS
 from models.weights import files
@@ -106,11 +106,13 @@ def run(main):
     with what was done until then kept.
     """
     program = os.path.basename(sys.argv[0])
+    waiting.begin('working')
     for stream in (sys.stdout, sys.stderr):  # a name of a file need not be text; it is shown so
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')
     with process.lasting_streams() as output:
         status, words = _outcome(main)
+        waiting.end()
         output.flush()
         if not status and output.problem:
             status, words = 1, f'what it printed is lost: {reason_of(output.problem)}'

@@ -2,6 +2,7 @@
 
 import lasagne
 
+from models import graphs
 from models.errors import ArchiveError
 
 
@@ -19,7 +20,7 @@ def require_positions(net, layers, shape, what):
     """
     for name in layers:
         below = lasagne.layers.get_all_layers(net[name])
-        shapes = lasagne.layers.get_output_shape(below, {net['input']: shape})
+        shapes = lasagne.layers.get_output_shape(below, {graphs.input_layer(net): shape})
         if min(length for found in shapes for length in found[2:]) < 1:
             raise ArchiveError(f'nothing is left at {name} of {what} at {shape[3]}x{shape[2]} '
                                'pixels; take a larger --size, or layers that are less deep')

@@ -2,16 +2,95 @@
 
 import re
 import warnings
+from collections import namedtuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
+from models import waiting
 from recipes.common import images, names, palettes
 
+PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a class
+SCALES = {'paper': 'jet', 'perceptual': 'viridis'}  # Zeiler & Fergus draw from blue to red
+MOST_NAMED = 10  # classes that a map tells apart by colours
 
-def save_grid(path, pictures, titles, columns=3, width=9.0):
+# A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; limits of the
+# values, or None for its own; value -> name of a map of classes, or None.
+Panel = namedtuple('Panel', 'picture title limits names', defaults=(None, None))
+
+
+def at_least(picture, pixels=PROJECTED):
+    """Enlarge a picture by a whole number, so that its shorter side has so many pixels or more.
+
+    Each pixel becomes a square: nothing is smoothed.
+
+    Args:
+        picture: uint8 (rows, columns, ...).
+    """
+    factor = max(1, -(-pixels // min(picture.shape[:2])))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def coloured(values, scale='paper', limits=None):
+    """Draw values (rows, columns) by one of SCALES, RGB uint8, between limits or their own."""
+    low, high = limits or (values.min(), values.max())
+    levels = (values - low) / (high - low) if high > low else np.zeros(values.shape)
+    return np.rint(colormaps[SCALES[scale]](levels)[:, :, :3] * 255).astype('uint8')
+
+
+def save_panels(path, panels, scale='paper', width=4.0):
+    """Save pictures and maps side by side, each map with its scale.
+
+    Args:
+        path: of the PNG.
+        panels: list of `Panel`.
+        scale: one of SCALES.
+        width: of each, in inches.
+    """
+    figure = Figure(figsize=(width * len(panels), 1.25 * width), layout='constrained')
+    FigureCanvasAgg(figure)
+    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
+        axis.axis('off')
+        _set_title(axis, panel.title)
+        if panel.picture.ndim == 3:
+            axis.imshow(panel.picture, interpolation='lanczos')
+        elif panel.names is None:
+            low, high = panel.limits or (None, None)
+            drawn = axis.imshow(panel.picture, SCALES[scale], vmin=low, vmax=high,
+                                interpolation='nearest')
+            figure.colorbar(drawn, ax=axis, location='bottom', shrink=0.8)
+        else:
+            _draw_names(axis, panel)
+    _save(figure, path)
+
+
+def _draw_names(axis, panel):
+    """Draw a map of classes, those at most places in colours of their own, with their names."""
+    values, counts = np.unique(panel.picture, return_counts=True)
+    order = values[np.argsort(-counts, kind='stable')]
+    shown, rest = order[:MOST_NAMED], order[MOST_NAMED:]
+    places = np.full(panel.picture.shape, len(shown))
+    for place, value in enumerate(shown):
+        places[panel.picture == value] = place
+    colours = [*colormaps['tab10'].colors[:len(shown)], (0.85, 0.85, 0.85)]
+    axis.imshow(places, ListedColormap(colours), BoundaryNorm(np.arange(len(shown) + 2) - 0.5,
+                                                             len(shown) + 1),
+                interpolation='nearest')
+    named = [Patch(color=colours[place], label=names.in_title(panel.names[int(value)]))
+             for place, value in enumerate(shown)]
+    if len(rest):
+        named.append(Patch(color=colours[-1], label=f'{len(rest)} others'))
+    legend = axis.legend(handles=named, loc='upper center', bbox_to_anchor=(0.5, -0.02),
+                         ncols=2, fontsize=8, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None):
     """Save pictures in a grid, row by row.
 
     Args:
@@ -20,6 +99,8 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
         titles: one a picture.
         columns: pictures in a row.
         width: of the figure, in inches.
+        interpolation: 'nearest' for pictures whose pixels are to be seen.
+        caption: below the grid, or None.
     """
     rows = -(-len(pictures) // columns)
     # What is taller than three times its width is shown smaller, or the figure had no end.
@@ -31,8 +112,10 @@ def save_grid(path, pictures, titles, columns=3, width=9.0):
     for axis in axes:
         axis.axis('off')
     for axis, picture, title in zip(axes, pictures, titles):
-        axis.imshow(picture, interpolation='lanczos')
+        axis.imshow(picture, interpolation=interpolation)
         _set_title(axis, title)
+    if caption:
+        figure.supxlabel(names.in_title(caption), fontsize=9, parse_math=False, wrap=True)
     _save(figure, path)
 
 
@@ -69,7 +152,7 @@ def _set_title(axis, text):
 
 
 def _save(figure, path):
-    with warnings.catch_warnings():
+    with waiting.doing('drawing the figure'), warnings.catch_warnings():
         # Letters that matplotlib's font lacks are drawn as boxes.
         warnings.filterwarnings('ignore', r'(?s)Glyph .* missing from', UserWarning)
         figure.savefig(path, format='png', dpi=100, metadata={'Software': None})

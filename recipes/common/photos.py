@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import models
+from models import graphs
 from models.errors import ArchiveError, Incomplete
 from models.weights import files
 from recipes.common import images, names
@@ -120,25 +121,25 @@ def fit(rgb, net, size, square=False):
             middle is taken.
         square: take the square in the middle anyway.
     """
-    if square or net['input'].shape[2] is not None:
+    if square or graphs.input_layer(net).shape[2] is not None:
         rgb = images.crop_square(rgb)
     return images.resize(rgb, size)
 
 
-def size_for(net, options, embedded):
-    """Return the size of pictures: as wanted, else fixed by the network, else by its training.
+def size_for(net, model, wanted, embedded):
+    """The size of pictures: as wanted, else fixed by the network, else by its training.
 
     Args:
         net: ordered dict of layers.
-        options: with model, and size, or None there.
+        model: its name.
+        wanted: pixels of the shorter side, or None.
         embedded: pixels for the embedded network.
 
     Raises:
         ArchiveError: the network fixes another.
     """
-    wanted, default = options.size, models.facts_of(options.model).size
-    default = embedded if options.model in files.EMBEDDED else default
-    fixed = net['input'].shape[2]
+    default = embedded if model in files.EMBEDDED else models.facts_of(model).size
+    fixed = graphs.input_layer(net).shape[2]
     if None not in (wanted, fixed) and wanted != fixed:
         raise ArchiveError(f'a dense layer of this network fixes the size at {fixed} pixels; '
                            'leave --size away')

@@ -1,8 +1,16 @@
 """From units of a network back to the picture: gradient, guided backprop, deconvnet.
 
-    project = compile_projection(net, ['conv4_2'], 'guided')
+    (scores,) = compile_activations(net)(images)
+    project = compile_projection(net, method='guided')
+    maps = project(images, class_seed(scores, scores.argmax(axis=1)))
+
+The network is any: a dict of Lasagne layers, under whatever keys, or a last layer
+(`models.graphs.named_layers` says what a layer is called then). Images are float32 arrays of its
+input's shape and range. Instead of the class scores, layers can be named:
+
     (activations,) = compile_activations(net, ['conv4_2'])(images)
-    gradient = project(images, unit_seed(activations, 'conv4_2', channel=7))
+    project = compile_projection(net, ['conv4_2'], 'guided')
+    maps = project(images, unit_seed(activations, 'conv4_2', channel=7))
 
 A seed has the shape of its layer's activations and says how much each unit counts: the gradient is
 that of the sum of seed times activation. One compilation serves all units of all named layers.
@@ -17,37 +25,41 @@ import theano
 import theano.tensor as T
 
 import modifiedbackprop
+from models import graphs
 from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 
 METHODS = {'gradient': None, 'guided': GuidedBackprop, 'deconvnet': ZeilerBackprop}
 
 
-def compile_activations(net, names):
+def compile_activations(net, names=None):
     """Compile what layers see in pictures.
 
     Args:
-        net: ordered dict of layers.
-        names: of layers.
+        net: dict of layers, or a last layer.
+        names: of layers; None takes the class scores, before a softmax.
 
     Returns:
-        Function: images (batch, 3, rows, columns), BGR minus mean -> list of activations.
+        Function: images, float32 of the input's shape, such as (batch, 3, rows, columns) -> list
+        of activations, (batch, channels, rows, columns) or (batch, classes).
 
     Raises:
-        ArchiveError: the network lacks a layer.
+        ArchiveError: the network lacks a layer, or ends in no class scores.
     """
-    image = net['input'].input_var
-    return theano.function([image], _activations(net, names, image))
+    layers = layers_of(net, names)
+    image = graphs.input_layer(net, layers).input_var
+    return theano.function([image], _outputs(layers, image))
 
 
-def compile_projection(net, names, method='gradient'):
+def compile_projection(net, names=None, method='gradient', leave=()):
     """Compile the way back from units of layers to the pictures.
 
     Args:
-        net: ordered dict of layers; it is left as it was.
-        names: of layers.
+        net: dict of layers, or a last layer; it is left as it was.
+        names: of layers; None takes the class scores, before a softmax.
         method: 'gradient' (Simonyan et al. 2014), 'guided' (Springenberg et al. 2015) or
             'deconvnet' (Zeiler & Fergus 2014, in the form of a gradient).
+        leave: nonlinearities that keep their own gradient; see `modifiedbackprop.applied`.
 
     Returns:
         Function: (images, one seed for each layer) -> gradient of the sum over layers of seed
@@ -56,17 +68,49 @@ def compile_projection(net, names, method='gradient'):
     Raises:
         ArchiveError: the network lacks a layer, or has no rectifier for the method to change.
     """
-    image = net['input'].input_var
-    with _applied(net, METHODS[method]):
-        activations = _activations(net, names, image)
-        seeds = [activation.type(name) for activation, name in zip(activations, names)]
+    layers = layers_of(net, names)
+    image = graphs.input_layer(net, layers).input_var
+    with applied(net, method, leave, layers):
+        activations = _outputs(layers, image)
+        seeds = [activation.type('seed') for activation in activations]
         cost = sum(T.sum(seed * activation) for seed, activation in zip(seeds, activations))
         gradient = T.grad(cost, image)
     return theano.function([image, *seeds], gradient)
 
 
+def layers_of(net, names=None):
+    """The layers of these names, a list; None gives the one of the class scores.
+
+    Raises:
+        ArchiveError: the network lacks a layer, or ends in no class scores.
+    """
+    if names is None:
+        return [models.scores(net)]
+    layers = graphs.named_layers(net)
+    return [layers[known_layer(net, name)] for name in names]
+
+
+def applied(net, method, leave=(), layers=None):
+    """A `with` inside which a network's rectifiers follow one of METHODS on the way back.
+
+    Args:
+        net, leave, layers: as `modifiedbackprop.applied` has them.
+        method: one of METHODS.
+
+    Raises:
+        ArchiveError: there is no such method, or it does not suit the network.
+    """
+    rule = METHODS[models.known_name(method, list(METHODS), 'method')]
+    return (contextlib.nullcontext() if rule is None
+            else modifiedbackprop.applied(net, rule, leave, layers))
+
+
+def _outputs(layers, image):
+    return lasagne.layers.get_output(layers, image, deterministic=True)
+
+
 def class_seed(scores, classes):
-    """Return the seed that picks one class for each picture.
+    """The seed that picks one class for each picture.
 
     Args:
         scores: (batch, classes).
@@ -78,7 +122,7 @@ def class_seed(scores, classes):
 
 
 def unit_seed(activations, layer, channel, place=None, at_value=False):
-    """Return the seed that picks one unit of a channel in each picture.
+    """The seed that picks one unit of a channel in each picture.
 
     Args:
         activations: (batch, channels, rows, columns), or (batch, channels) of a dense layer.
@@ -98,7 +142,7 @@ def unit_seed(activations, layer, channel, place=None, at_value=False):
 
 
 def unit_indices(activations, layer, channel, place=None):
-    """Return the index within each picture of the units that `unit_seed` picks: list of tuples."""
+    """The index within each picture of the units that `unit_seed` picks: list of tuples."""
     no_empty_map(activations, layer)
     if activations.ndim == 2:
         if place is not None:
@@ -120,7 +164,8 @@ def known_channel(net, name, channel):
     Raises:
         ArchiveError: says what there is.
     """
-    count = net[known_layer(net, name)].output_shape[1]
+    (layer,) = layers_of(net, [name])
+    count = layer.output_shape[1]
     if not 0 <= channel < count:
         raise ArchiveError(f'{name} has the channels 0 to {count - 1}; there is no {channel}')
 
@@ -138,13 +183,14 @@ def no_empty_map(activations, layer):
 
 
 def known_layer(net, name):
-    """Return a layer's name if the network has it, else stop and suggest the nearest.
+    """A layer's name if the network has it, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
     """
-    return models.known_name(name, [other for other in net if other != 'input'], 'layer',
-                             models.listing('layers', 'NETWORK'))
+    layers = graphs.named_layers(net)
+    return models.known_name(name, [other for other, layer in layers.items()
+                                    if not isinstance(layer, lasagne.layers.InputLayer)], 'layer')
 
 
 def require_maps(net, names, network, instead=''):
@@ -160,16 +206,7 @@ def require_maps(net, names, network, instead=''):
         ArchiveError: names a layer that has, and the command that lists all.
     """
     for name in names:
-        if len(net[known_layer(net, name)].output_shape) != 4:
+        if len(layers_of(net, [name])[0].output_shape) != 4:
             raise ArchiveError(f'{name} has no rows and columns; take a convolution or a pooling '
                                f'such as {models.facts_of(network).content}{instead}; '
                                f'{models.listing("layers", network)} lists all')
-
-
-def _activations(net, names, image):
-    layers = [net[known_layer(net, name)] for name in names]
-    return lasagne.layers.get_output(layers, image, deterministic=True)
-
-
-def _applied(net, rule):
-    return contextlib.nullcontext() if rule is None else modifiedbackprop.applied(net, rule)

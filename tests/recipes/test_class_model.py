@@ -116,29 +116,26 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert one == two and one != other
 
 
-def options_with(**changes):
-    options = class_model.parse([])
-    for name, value in changes.items():
-        setattr(options, name, value)
-    return options
+def only(**values):
+    return class_model.Regularisers(**{'l2': 0, **values})
 
 
 def test_each_regulariser_does_what_it_says():
     random = np.random.RandomState(0)
     x, gradient = random.normal(size=(2, 2, 3, 12, 12))
-    decayed = class_model.regularise(x, gradient, 0, options_with(decay=0.25))
+    decayed = class_model.regularise(x, gradient, 0, only(decay=0.25))
     np.testing.assert_allclose(decayed, 0.75 * x)
-    blurred = class_model.regularise(x, gradient, 4, options_with(blur=1.0))
+    blurred = class_model.regularise(x, gradient, 4, only(blur=1.0))
     assert blurred.std() < 0.5 * x.std()
     np.testing.assert_array_equal(
-        class_model.regularise(x, gradient, 5, options_with(blur=1.0)), x)  # every fourth step
-    kept = class_model.regularise(x, gradient, 1, options_with(norm_percentile=50))
+        class_model.regularise(x, gradient, 5, only(blur=1.0)), x)  # every fourth step
+    kept = class_model.regularise(x, gradient, 1, only(norm_percentile=50))
     norms = np.sqrt((x ** 2).sum(axis=1))
     for index in range(2):
         gone = ~kept[index].any(axis=0)
         assert abs(gone.mean() - 0.5) < 0.02
         assert norms[index][gone].max() <= norms[index][~gone].min()
-    kept = class_model.regularise(x, gradient, 1, options_with(contribution_percentile=90))
+    kept = class_model.regularise(x, gradient, 1, only(contribution_percentile=90))
     contributions = np.abs((gradient * x).sum(axis=1))
     gone = ~kept.any(axis=1)
     assert abs(gone.mean() - 0.9) < 0.02
@@ -151,9 +148,9 @@ def test_the_norm_holds_the_image_back():
         return x.sum(axis=(1, 2, 3)), np.ones(len(x)), np.ones_like(x)
 
     def size_with(l2):
-        options = options_with(l2=l2, iterations=50, quiet=True)
-        *_, (x, _, _) = class_model.climb(function, np.zeros((1, 3, 16, 16), 'float32'),
-                                          np.zeros(1, 'int32'), np.full(3, 128), options)
+        *_, (x, _, _) = class_model.climb(
+            function, np.zeros((1, 3, 16, 16), 'float32'), np.zeros(1, 'int32'), 50,
+            regularisers=only(l2=l2), clip=lambda x: images.within_pixels(x, np.full(3, 128)))
         return np.abs(x).mean()
 
     assert size_with(0) == pytest.approx(100)  # 50 steps of 2 grey levels

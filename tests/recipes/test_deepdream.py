@@ -67,12 +67,15 @@ def test_the_objectives_gradients_are_those_of_their_seeds(shallow):
         assert found == pytest.approx(value, rel=1e-5)
 
 
+def within(image):
+    return images.within_pixels(image, np.full(3, 128))
+
+
 def test_a_step_has_its_mean_size_and_jitter_is_undone():
     """By a gradient that is the picture: each step adds 1.5 grey levels in the mean."""
-    options = deepdream.parse(['--octaves', '1', '--iterations', '3', '--jitter', '9'])
     x = np.random.RandomState(0).uniform(-20, 20, (1, 3, 40, 50)).astype('float32')
-    steps = list(deepdream.dream(lambda image, random: (0, image), x, np.full(3, 128), options,
-                                 np.random.RandomState(1)))
+    steps = list(deepdream.dream(lambda image, random: (0, image), x, np.random.RandomState(1),
+                                 octaves=1, iterations=3, jitter=9, clip=within))
     assert [(octave, step) for _, octave, step, _ in steps] == [(0, 0), (0, 1), (0, 2)]
     first = steps[0][0] - x
     assert np.abs(first).mean() == pytest.approx(1.5, rel=1e-4)
@@ -80,7 +83,6 @@ def test_a_step_has_its_mean_size_and_jitter_is_undone():
 
 
 def test_octaves_grow_to_the_photo_and_details_go_on():
-    options = deepdream.parse(['--octaves', '3', '--iterations', '1', '--jitter', '0'])
     x = np.zeros((1, 3, 98, 196), 'float32')
     sizes, seen = [], []
 
@@ -88,8 +90,8 @@ def test_octaves_grow_to_the_photo_and_details_go_on():
         seen.append(image.copy())
         return 0, np.ones_like(image)
 
-    for image, octave, _, _ in deepdream.dream(ascend, x, np.full(3, 128), options,
-                                               np.random.RandomState(0)):
+    for image, octave, _, _ in deepdream.dream(ascend, x, np.random.RandomState(0), octaves=3,
+                                               iterations=1, jitter=0, clip=within):
         sizes.append((octave, image.shape[2:]))
     assert sizes == [(0, (50, 100)), (1, (70, 140)), (2, (98, 196))]
     assert np.allclose(seen[1], 1.5) and np.allclose(seen[2], 3)  # what was added before
@@ -125,8 +127,8 @@ def test_frames_zoom_in_and_the_same_seed_gives_the_same_bytes(tmp_path):
 def test_a_stop_keeps_the_dream_at_its_full_size(tmp_path, monkeypatch):
     original = deepdream.dream
 
-    def interrupted(*arguments):
-        for number, step in enumerate(original(*arguments)):
+    def interrupted(*arguments, **options):
+        for number, step in enumerate(original(*arguments, **options)):
             if number == 2:
                 raise KeyboardInterrupt
             yield step
@@ -142,9 +144,9 @@ def test_a_stop_keeps_the_dream_at_its_full_size(tmp_path, monkeypatch):
 def test_a_stop_in_a_later_frame_keeps_the_last_whole_one(tmp_path, monkeypatch):
     original, begun = deepdream.dream, []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         begun.append(None)
-        for number, step in enumerate(original(*arguments)):
+        for number, step in enumerate(original(*arguments, **options)):
             if len(begun) == 2 and number == 1:
                 raise KeyboardInterrupt
             yield step

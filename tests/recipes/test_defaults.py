@@ -128,14 +128,15 @@ def test_defaults_are_layers_that_serve(name, weights):
         sets = reconstruct.parse([*common, *style]).layers
         layers = [layer for text in sets for layer in command_line.layer_weights(text)]
         assert models.deepest_of(name, layers) and len(sets) == 5
-    net, layers, _ = layer_features.load_network(layer_features.parse(common))
+    net, layers, _ = layer_features.load_network(name, path)
     assert layers and set(layers) <= set(net)
     options = deepdream.parse(common)
-    assert options.layer in deepdream.load_network(options)[0]
+    assert options.layer in deepdream.load_network(name, path, layer=options.layer)[0]
     options = deconvnet.parse(common)
     net, _, _ = models.load(name, path, deepest=options.layer)
     image, output = net['input'].input_var, deconvnet.lasagne.layers.get_output(net[options.layer])
-    assert deconvnet.deconvnet(net[options.layer], image, output).ndim == 4
+    *_, (_, signal) = deconvnet.steps_down(net, net[options.layer], image, output)
+    assert signal.ndim == 4
 
 
 @pytest.mark.parametrize('name', [

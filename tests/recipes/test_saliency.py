@@ -88,14 +88,14 @@ def test_smoothgrad_is_the_mean_over_noisy_copies(crops):
     """By a map that is the picture itself, so that the mean is the picture plus mean noise."""
     x = np.random.RandomState(0).uniform(-100, 100, (1, 3, 16, 16)).astype('float32')
     parts, places = saliency.cut(x, crops)
-    options = saliency.parse(['--smooth', '50', '--noise', '0.1', '--crops', str(crops)])
+    averaging = saliency.Averaging(crops, smooth=50, noise=0.1)
     noisy = []
 
     def project(images_, seed):
         noisy.append(images_)
         return images_
 
-    result = saliency.average(project, parts, places, None, x.shape, options,
+    result = saliency.average(project, parts, places, None, x.shape, averaging,
                               np.random.RandomState(1))
     assert len(noisy) == 50
     span = x.max() - x.min()
@@ -214,9 +214,8 @@ def test_a_unit_that_is_zero_is_told_with_one_that_is_not(tmp_path):
 
 def test_a_fixed_input_takes_the_square_and_a_margin_for_crops():
     net = models.build('vgg16', width=1 / 64)
-    options = saliency.parse(['--model', 'vgg16'])
-    assert saliency.picture_size(options, net) == 224
-    assert saliency.picture_size(saliency.parse(['--crops', '10']), net) == 256
+    assert saliency.picture_size(net, 'vgg16', None, 1) == 224
+    assert saliency.picture_size(net, 'vgg16', None, 10) == 256
     with pytest.raises(photos.ArchiveError, match='fixes the size at 224'):
-        saliency.picture_size(saliency.parse(['--size', '100', '--model', 'vgg16']), net)
+        saliency.picture_size(net, 'vgg16', 100, 1)
     assert photos.fit(np.zeros((300, 500, 3), 'uint8'), net, 224).shape == (224, 224, 3)

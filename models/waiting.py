@@ -1,0 +1,145 @@
+"""What a recipe says while it works at something that shows no progress of its own.
+
+    with waiting.doing('reading the weights of vgg19'):
+        ...
+
+A recipe that has written nothing on stderr for a second says what it is doing, for how long, and
+how much of it is done where that is known. `import models` begins this in the archive's own
+recipes, without --quiet; in other programs `doing` does nothing. It is one thread that looks at the
+clock: whatever takes long, known to be slow or not, is told.
+"""
+
+import atexit
+import contextlib
+import sys
+import threading
+import time
+from pathlib import Path
+
+RECIPES = Path(__file__).resolve().parent.parent / 'recipes'
+PATIENCE = 1.2  # seconds of silence before something is said; busy machines add as much
+TICK = 0.25     # seconds between two looks at the clock
+
+
+class Teller:
+    """Says what is being done whenever nothing else was written for a while.
+
+    Args:
+        words: what is done at first.
+        patience: seconds of silence before something is said.
+    """
+
+    def __init__(self, words, patience=PATIENCE):
+        self.patience = patience
+        self.activities = [Activity(words)]
+        self.heard, self.bar = time.monotonic(), None
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name='waiting', daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        """Say nothing any more, and clear what was said."""
+        self.ended.set()
+        if self.thread is not threading.current_thread():
+            self.thread.join()
+
+    def _watch(self):
+        while not self.ended.wait(TICK):
+            activity = self.activities[-1]
+            if self.bar is not None and (self.bar.activity, self.bar.total) != (
+                    activity, activity.total):
+                self._clear()
+            if time.monotonic() - self.heard >= self.patience:
+                self._say(activity)
+                self.heard = time.monotonic()
+        self._clear()
+
+    def _say(self, activity):
+        from tqdm import tqdm  # not before there is something to say
+
+        if self.bar is None:
+            counted = '{bar:20} {n_fmt} of {total_fmt} ' + activity.unit + ', {elapsed}'
+            self.bar = tqdm(desc=activity.words, total=activity.total, leave=False,
+                            file=sys.stderr, bar_format='{desc} ' + (
+                                counted if activity.total else '... {elapsed}'))
+            self.bar.activity = activity
+            self.bar.start_t = self.bar.last_print_t = activity.began
+        self.bar.n = activity.done
+        self.bar.refresh()
+
+    def _clear(self):
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+class Activity:
+    """One thing that is being done: its words, and how many of how many units are."""
+
+    def __init__(self, words, total=None, unit=''):
+        self.words, self.total, self.unit, self.done = words, total, unit, 0
+        self.began = time.time()
+
+    def step(self, *_):
+        """One more unit is done."""
+        self.done += 1
+
+
+_teller = None
+
+
+def begin(words):
+    """Begin to say what is done, in a recipe without --quiet; later calls change the words.
+
+    What is done is this, unless something else is told with `doing`.
+    """
+    global _teller
+    if _teller is not None:
+        _teller.activities[0] = Activity(words)
+    elif _is_a_recipe() and '--quiet' not in sys.argv:
+        _teller = Teller(words)
+        atexit.register(end)
+
+
+def end():
+    """Say nothing any more."""
+    global _teller
+    if _teller is not None:
+        _teller.stop()
+        _teller = None
+
+
+def heard():
+    """Take note that something was written on stderr just now."""
+    if _teller is not None:
+        _teller.heard = time.monotonic()
+
+
+@contextlib.contextmanager
+def doing(words, total=None, unit=''):
+    """Have it said, if it takes long, what is done inside.
+
+    Args:
+        words: of what it is, such as 'reading the weights'.
+        total: how many units there are to do, or None.
+        unit: what they are called, in the plural.
+
+    Yields:
+        The `Activity`, whose `step` tells that one more unit is done.
+    """
+    activity = Activity(words, total, unit)
+    teller = _teller
+    if teller is None or threading.current_thread() is not threading.main_thread():
+        yield activity
+        return
+    teller.activities.append(activity)
+    try:
+        yield activity
+    finally:
+        teller.activities.remove(activity)
+
+
+def _is_a_recipe():
+    """Tell whether this process is one of the archive's recipes, run as a script."""
+    main = getattr(sys.modules.get('__main__'), '__file__', None)
+    return main is not None and RECIPES in Path(main).resolve().parents
