@@ -1,6 +1,6 @@
 """What --impl decides: constants of the paper, of its authors' code and of two well-known codes.
 
-The README has the differences in a table.
+README.md beside this file has the differences in a table.
 """
 
 from collections import namedtuple
@@ -21,13 +21,20 @@ Settings = namedtuple('Settings', 'content_layers content_weight content_per sty
                                   'range_weight pool init noise levels rounds evals margin '
                                   'factr pgtol normalise_gradients')
 
-# Of the notebook; the tolerances of L-BFGS are scipy's defaults.
-NOTEBOOK = Settings(content_layers=None, content_weight=1e-3, content_per='sum',
-                    style_layers=None, style_factor=1.0, style_weight=2e5,
-                    style_per='paper', tv_weight=1e-8, variation='recipes', counted=True,
-                    range_weight=0.0, pool='average_exc_pad', init='noise', noise='uniform',
-                    levels=255, rounds=8, evals=40, margin=0, factr=1e7, pgtol=1e-5,
-                    normalise_gradients=False)
+# Lasagne/Recipes, examples/styletransfer/Art Style Transfer.ipynb; the cell is named by what it
+# defines.
+NOTEBOOK = Settings(
+    content_layers=None, style_layers=None, style_factor=1.0,  # cell `layers`: conv4_2, conv*_1
+    content_weight=1e-3, content_per='sum',     # cell `losses`: 0.001 * content_loss
+    style_weight=2e5, style_per='paper',        # cell `losses`: 0.2e6 * style_loss
+    tv_weight=1e-8, variation='recipes', counted=True,  # 0.1e-7 * total_variation_loss
+    range_weight=0.0,                           # there is none
+    pool='average_exc_pad',                     # cell `build_model`
+    init='noise', noise='uniform', levels=255,  # cell `generated_image`: uniform(-128, 128)
+    rounds=8, evals=40,                         # last cell: range(8), maxfun=40
+    margin=0,                                   # there is none
+    factr=1e7, pgtol=1e-5,                      # scipy's defaults
+    normalise_gradients=False)
 
 # The archive adapts the notebook's weights to the network's width and the picture's size, paints
 # a margin that is cut off, and lets L-BFGS go on to the last evaluation.
@@ -56,21 +63,28 @@ ARCHIVE_OF = {'vgg19_small': EMBEDDED, 'vgg19_quarter': EARLIER}
 # the photo, content is kept better at the same style (correlation 0.51 rather than 0.36).
 ARCHIVE_OF_OTHERS = ARCHIVE._replace(normalise_gradients=True, init='content')
 
-# Gatys et al. 2015, equations 1 to 7: alpha / beta = 1e-3, and each style layer weighs a fifth.
-# There is no total variation; L-BFGS's habits are not told, so they are the archive's.
-PAPER = NOTEBOOK._replace(style_factor=0.2, style_weight=1.0, tv_weight=0.0, factr=0.0, pgtol=0.0)
+# Gatys, Ecker & Bethge 2015, section "Methods".
+PAPER = NOTEBOOK._replace(
+    style_factor=0.2, style_weight=1.0,  # w_l = 1/5; alpha / beta = 1e-3, of figure 2 B to D
+    tv_weight=0.0,                       # equation 7 has two terms
+    factr=0.0, pgtol=0.0)                # not stated, so the archive's
 
-# leongatys/PytorchNeuralStyleTransfer, NeuralStyleTransfer.ipynb: means of squares, style weights
-# 1e3 / N^2 for layers of N channels, 500 evaluations from the photo, max pooling.
+# leongatys/PytorchNeuralStyleTransfer, NeuralStyleTransfer.ipynb.
 AUTHORS = PAPER._replace(
-    content_weight=1.0, content_per='mean', style_factor=1.0, style_weight=1e3, style_per='mean',
-    pool='max', init='content', noise='normal', rounds=5, evals=100)
+    content_weight=1.0, content_per='mean',       # `content_weights` 1e0, nn.MSELoss
+    style_factor=1.0, style_weight=1e3, style_per='mean',  # `style_weights` 1e3/n**2, GramMSELoss
+    pool='max',                                   # class `VGG`, its default
+    init='content', noise='normal',               # `opt_img` is a copy of the photo
+    rounds=5, evals=100)                          # `max_iter` 500
 
-# jcjohnson/neural-style, neural_style.lua: means of squares, Gram matrices over all elements (here
-# 1/N^2 more in the weight), white is 256, total variation in the gradient only.
+# jcjohnson/neural-style, neural_style.lua; options are those of its command line.
 NEURAL_STYLE = AUTHORS._replace(
-    content_weight=5.0, style_weight=100.0, tv_weight=1e-3, variation='squares', counted=False,
-    init='noise', noise='faint', levels=256, rounds=10, evals=100)
+    content_weight=5.0,        # -content_weight, of a mean of squares
+    style_weight=100.0,        # -style_weight; its Gram matrices are over all elements, 1/N^2 more
+    tv_weight=1e-3, variation='squares', counted=False,  # -tv_weight; lines 576-597, gradient only
+    init='noise', noise='faint',  # -init random: 0.001 * randn
+    levels=256,                # line 422: img:mul(256.0)
+    rounds=10, evals=100)      # -num_iterations 1000
 
 IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'authors': AUTHORS,
                    'neural_style': NEURAL_STYLE}

@@ -319,3 +319,13 @@ def test_weights_that_fit_the_network_badly_are_told_at_the_start(tmp_path, shri
     paint(tmp_path / 'one', *weights, '--style-layers', 'conv1_1')
     paint(tmp_path / 'embedded')
     assert not [message for message in caplog.messages if 'do not fit' in message]
+
+
+def test_photo_and_paintings_may_be_given_by_their_places(error_of):
+    for arguments in (['a.jpg', 'b.jpg', 'c.jpg', '--seed', '2'],
+                      ['--content', 'a.jpg', '--style', 'b.jpg', 'c.jpg']):
+        options = styletransfer.parse(arguments)
+        assert options.content == 'a.jpg' and options.style == ['b.jpg', 'c.jpg']
+    assert styletransfer.parse(['a.jpg', '--style', 'b.jpg']).style == ['b.jpg']
+    status, errors = error_of(styletransfer.main, ['a.jpg', '--content', 'b.jpg'])
+    assert status == 2 and 'argument --content: it is given twice' in errors
