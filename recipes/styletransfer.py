@@ -229,7 +229,8 @@ def paint_phase(work, loss, looker, phase, journal, before=None, state=None):
         if journal.wants_frame(objective.history):
             journal.keep_frame(objective.history, picture_of(x))
         bar.evaluated(journal.total(objective.history[-1]))
-        journal.show(objective.history)
+        if journal.number >= 0:  # there is a picture to show
+            journal.show(objective.history)
 
     goes_on = {} if state is None else {'history': state.history[state.began:],
                                         'best_x': state.best_x, 'best_loss': state.best_loss}

@@ -2,12 +2,14 @@
 
 import copy
 import itertools
+import time
 
 from models.errors import ArchiveError
 from recipes.common import figures, images, runs
 from recipes.style.options import GRID
 from recipes.style.progress import tell
 from recipes.style.resuming import remembered
+from recipes.style.watch_page import words
 
 
 def paint_grid(options, prepare, paint):
@@ -32,12 +34,14 @@ def paint_grid(options, prepare, paint):
     run = runs.Run('styletransfer', options.out, options.force)
     names = [f'cell_{number:02d}' for number in range(len(cells))]
     run.save_record(grid=axes, parameters=remembered(options), cells=names)
-    pictures, problems = [], []
+    pictures, problems, began = [], [], time.monotonic()
     with run.recorded():
         for number, (name, cell) in enumerate(zip(names, cells), start=1):
             one = options_of(cell, options)
             one.out = run.folder / name
-            tell(options.quiet, f'{number} of {len(cells)}: {in_words(cell)}')
+            seconds = (time.monotonic() - began) / max(1, number - 1) * (len(cells) - number + 1)
+            left = f', about {words(seconds)} left' if number > 1 else ''
+            tell(options.quiet, f'{number} of {len(cells)}: {in_words(cell)}{left}')
             _, picture, left_out = paint(one)
             pictures.append(images.over_white(picture[..., :3], picture[..., 3])
                             if picture.shape[2] == 4 else picture)

@@ -51,7 +51,8 @@ def parse(arguments):
 
 def make_parser():
     """Make the parser of the command line."""
-    parser = command_line.ArgumentParser(description='Paint a photo in the style of a painting.')
+    parser = command_line.ArgumentParser(usage='%(prog)s [PHOTO [PAINTING ...]] [option ...]',
+                                         description='Paint a photo in the style of a painting.')
     add = parser.add_argument_group('what to paint').add_argument
     add('photo', nargs='?', metavar='PHOTO', help='the photo (default: a portrait by NASA)')
     add('paintings', nargs='*', metavar='PAINTING',

@@ -50,7 +50,7 @@ def test_a_texture_has_the_statistics_and_not_the_places(tmp_path, statistics):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (['photo.jpg', '--lines'], 'leave PICTURE away'),
+    (['photo.jpg', '--lines'], 'omit PICTURE'),
     (['nowhere.jpg'], 'there is no picture nowhere.jpg'),
     (['--style-statistics', 'mean'], 'add --style'),
     (['--layers', 'conv1_1,,conv2_1'], 'empty place'),

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import models
+from models.errors import ArchiveError
 from recipes import styletransfer
 from recipes.common import animations, colours, images
 from recipes.style import journal, memory
@@ -124,11 +125,11 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
     # Three pictures of even size, and the last one for two seconds more.
     assert int((run.folder / 'process.mp4').read_text()) == 16 * 20 * 3 * (3 + 24)
     script.write_text('#!/bin/sh\ncat > /dev/null\necho no encoder >&2\nexit 1\n')
-    with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no encoder'):
+    with pytest.raises(ArchiveError, match='could not write process.mp4: no encoder'):
         animations.save_mp4(run, 'process.mp4', pictures)
     script.write_text('#!/bin/sh\necho no space >&2\nexit 1\n')  # reads nothing of it
     large = [np.zeros((400, 400, 3), 'uint8')]
-    with pytest.raises(styletransfer.ArchiveError, match='could not write process.mp4: no space'):
+    with pytest.raises(ArchiveError, match='could not write process.mp4: no space'):
         animations.save_mp4(run, 'process.mp4', large)
 
 
@@ -146,7 +147,7 @@ def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
 
 def test_a_film_that_fails_leaves_a_finished_run_and_status_1(tmp_path, monkeypatch, error_of):
     def fail(run, name, pictures):
-        raise styletransfer.ArchiveError(f'ffmpeg could not write {name}: no encoder')
+        raise ArchiveError(f'ffmpeg could not write {name}: no encoder')
 
     monkeypatch.setattr(animations, 'save_mp4', fail)
     status, errors = error_of(styletransfer.main, [
