@@ -10,6 +10,7 @@ from PIL import Image
 from models.errors import ArchiveError
 from recipes import styletransfer
 from recipes.common import images, palettes
+from recipes.style import work
 
 SMALL = ['--size', '32', '--rounds', '1', '--evals', '2', '--quiet']
 
@@ -24,7 +25,7 @@ def paint(out, *arguments):
 
 
 def scene(*arguments):
-    return styletransfer.read_scene(styletransfer.parse([*SMALL, *map(str, arguments)]))
+    return work.read_scene(styletransfer.parse([*SMALL, *map(str, arguments)]))
 
 
 @pytest.mark.parametrize('arguments, most', [
