@@ -118,11 +118,9 @@ def test_alexnets_dense_layers_cannot_dream_of_classes(weights, error_of, tmp_pa
 
 
 def test_pictures_have_the_size_of_the_network():
-    options = saliency.parse(['--model', 'caffenet'])
     for deepest in ('conv3', 'prob'):
         net = models.build('caffenet', width=1 / 64, deepest=deepest)
-        assert photos.size_for(net, options.model, options.size, 96) == 227
-    assert saliency.picture_size(saliency.parse(['--crops', '10', '--model', 'caffenet']),
-                                 net) == 259
+        assert photos.size_for(net, 'caffenet', wanted=None, embedded=96) == 227
+    assert saliency.picture_size(net, 'caffenet', wanted=None, crops=10) == 259
     parts, _ = saliency.cut(np.zeros((1, 3, 259, 259), 'float32'), 10)
     assert parts.shape == (10, 3, 227, 227)
