@@ -1,7 +1,7 @@
 """Makes Theano-PyMC 1.1.2 and Lasagne 0.1 run on a machine of today.
 
-What exists only because the two stopped is in this package: `start` finds compiler and BLAS and
-imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
+What exists only because the two stopped is in this package: `restored` gives back names of numpy
+and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
 `lasagne_functions` have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling` and
 `gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. Nothing
 else in the archive knows of it.
@@ -10,14 +10,14 @@ else in the archive knows of it.
 import sys
 
 from models.errors import CannotRun
-from models.runtime import start
+from models.runtime import restored, start
 
 
 def prepare():
     """Start Theano and Lasagne and repair them; `import models` does this.
 
     Raises:
-        CannotRun: without Python 3.9 to 3.11, a working C++ compiler, a writable compile
+        CannotRun: without Python 3.9 to 3.12, numpy 1, a working C++ compiler, a writable compile
             directory, Theano-PyMC 1.1.2 or Lasagne 0.1, or with settings that Theano cannot take.
             A script that does not catch it prints the one line and exits with status 2.
     """
@@ -25,6 +25,7 @@ def prepare():
         start.check_versions()
         start.check_environment()
         start.silence_old_warnings()
+        restored.apply()
         start.import_theano()
         start.keep_freed_memory()
         from models.runtime import (compiling, convolution, gram, imports, lasagne_mends, pooling,
