@@ -3,8 +3,8 @@
 What exists only because the two stopped is in this package: `restored` gives back names of numpy
 and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
 `lasagne_functions` have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling` and
-`gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. Nothing
-else in the archive knows of it.
+`gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. `xla`
+runs compiled functions on a GPU. Nothing else in the archive knows of it.
 """
 
 import sys
@@ -18,7 +18,8 @@ def prepare():
 
     Raises:
         CannotRun: without Python 3.9 to 3.12, numpy 1, a working C++ compiler, a writable compile
-            directory, Theano-PyMC 1.1.2 or Lasagne 0.1, or with settings that Theano cannot take.
+            directory, Theano-PyMC 1.1.2 or Lasagne 0.1, with settings that Theano cannot take, or
+            without the device that ARCHIVE_DEVICE names.
             A script that does not catch it prints the one line and exits with status 2.
     """
     try:
@@ -30,12 +31,14 @@ def prepare():
         start.keep_freed_memory()
         from models.runtime import (compiling, convolution, gram, imports, lasagne_mends, pooling,
                                     theano_mends)
+        from models.runtime.xla import devices
 
         imports.apply()
         theano_mends.apply()
         for faster in (compiling, convolution, pooling, gram):
             faster.apply()
         lasagne_mends.apply()
+        devices.apply()
     except CannotRun:
         _report_in_one_line()
         raise
