@@ -15,7 +15,7 @@ from models.errors import ArchiveError
 from models.weights import conversion, files
 from recipes.common import classes as class_names
 from recipes.common import command_line, receptive_fields
-from recipes.common.implementations import settings_of
+from recipes.style.implementations import settings_of
 
 IMAGENET = 1000  # classes
 KINDS = {ConcatLayer: 'concatenation', DenseLayer: 'dense', GlobalPoolLayer: 'mean of positions',

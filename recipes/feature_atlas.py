@@ -16,16 +16,18 @@ import json
 from collections import namedtuple
 from pathlib import Path
 
-import models
+import models  # noqa: F401  prepares Theano before Lasagne imports it
 import lasagne
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from models.errors import one_line
-from recipes.common import (command_line, extents, figures, images, maps, motifs, palettes,
-                            projections, receptive_fields, runs, selections)
-from recipes.common.implementations import settings_of
+from recipes.common import (command_line, extents, figures, images, maps, palettes,
+                            projections, receptive_fields, runs)
+from recipes.common.networks import load_to
+from recipes.style import motifs, selections
+from recipes.style.implementations import settings_of
 
 SIZE = 256         # of styletransfer.py's paintings
 TILE = 64          # pixels of a patch on the page
@@ -45,7 +47,7 @@ def main(arguments=None):
     options = parse(arguments)
     original = images.read(options.picture)
     rgb = images.resize(original, options.size)
-    net, mean_pixel = load_network(options)
+    net, mean_pixel = load_to(options.layers, options.model, options.weights, options.pool)
     extents.require_positions(net, options.layers, (1, 3, *rgb.shape[:2]), 'the picture')
     run = runs.Run('feature_atlas', options.out, options.force)
     parameters = {**command_line.described(options, 'layers size patches motifs'),
@@ -88,18 +90,6 @@ def parse(arguments):
     options.layers = list(options.layers or command_line.layer_weights(
         settings_of('archive', options.model).style_layers))
     return options
-
-
-def load_network(options):
-    """Return (net, mean_pixel), cut off after the deepest layer to show.
-
-    Raises:
-        ArchiveError: the network lacks a layer, or a layer's units see the whole picture.
-    """
-    deepest = models.deepest_of(options.model, options.layers)
-    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, deepest)
-    projections.require_maps(net, options.layers, options.model)
-    return net, mean_pixel
 
 
 def describe_picture(options, original):

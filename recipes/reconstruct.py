@@ -15,10 +15,10 @@ import models
 import numpy as np
 from tqdm import tqdm
 
-from recipes import styletransfer
-from recipes.common import (colours, command_line, extents, figures, images, lbfgs, objective,
-                            runs, statistics, straight_lines, tiles)
-from recipes.common.scenes import Painting
+from recipes.common import (colours, command_line, extents, figures, images, lbfgs, losses, runs,
+                            straight_lines)
+from recipes.common.networks import load_to
+from recipes.style.loss import style_transfer
 
 MARGIN = 8      # pixels of mirrored margin, painted and cut off
 FIRST = 0.1     # of the first style layer, which brings back the colours that the last one loses
@@ -38,8 +38,7 @@ def main(arguments=None):
                else images.resize(images.read(options.picture), options.size))
     sets = [(text, command_line.layer_weights(text)) for text in options.layers]
     names = [layer for _, layers in sets for layer in layers]
-    options.content_layers, options.style_layers = names, []
-    net, mean_pixel = styletransfer.load_network(options)
+    net, mean_pixel = load_to(names, options.model, options.weights, options.pool)
     extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
     parameters = describe(options, picture)
@@ -48,7 +47,13 @@ def main(arguments=None):
     with run.recorded():
         try:
             for text, layers in sets:
-                results.append(reconstruct(net, mean_pixel, picture, text, layers, options))
+                with tqdm(total=options.evals, desc=text, disable=options.quiet,
+                          unit='eval') as bar:
+                    results.append(reconstruct(
+                        net, mean_pixel, picture, text, layers, options.style,
+                        options.style_statistics, options.seed, options.evals, options.noise,
+                        options.tv_weight, frame_counts(options.frames, options.evals),
+                        options.lines, bar))
                 run.save_picture(f'{len(results):02d}.png', results[-1].frames[-1],
                                  {**parameters, 'layers': text})
         finally:
@@ -69,7 +74,7 @@ def parse(arguments):
     parser.add_run_options()
     parser.add_network_options(pool='average_exc_pad')
     add('--style', action='store_true', help='match statistics over the picture: a texture')
-    add('--style-statistics', choices=statistics.KINDS, default='gram',
+    add('--style-statistics', choices=losses.KINDS, default='gram',
         help='which, with --style; see styletransfer.py')
     add('--layers', nargs='+', metavar='LAYERS',
         help='sets of layers such as conv1_1=0.1,conv4_2, each a row (default: five of the '
@@ -86,7 +91,7 @@ def parse(arguments):
     add('--frames', type=command_line.positive_integer, default=5, help='in each row')
     options = parser.parse_args(arguments)
     if options.lines and options.picture is not None:
-        parser.error('--lines draws its own picture; leave PICTURE away')
+        parser.error('--lines draws its own picture; omit PICTURE')
     if options.style_statistics != 'gram' and not options.style:
         parser.error('--style-statistics are of a style; add --style')
     if options.picture is None:
@@ -121,8 +126,9 @@ def describe(options, picture):
     return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
 
 
-def reconstruct(net, mean_pixel, picture, text, layers, options):
-    """Return the `Result` of one set of layers.
+def reconstruct(net, mean_pixel, picture, text, layers, style, kind, seed, evals, noise, tv_weight,
+                counts, lines, bar):
+    """Find a picture that agrees with another in one set of layers, a `Result`.
 
     Args:
         net: ordered dict of layers.
@@ -130,53 +136,45 @@ def reconstruct(net, mean_pixel, picture, text, layers, options):
         picture: RGB uint8 array.
         text: the set as written.
         layers: name to factor.
-        options: with style, style_statistics, seed, evals, frames and quiet.
+        style: whether statistics are matched, and not activations.
+        kind: of the statistics, one of `losses.KINDS`.
+        seed, noise: of the start, and its largest grey level.
+        evals: of loss and gradient.
+        tv_weight: of the total variation, as a share of the picture's own.
+        counts: after how many evaluations a frame is kept.
+        lines: whether distances of edges from straight lines are measured.
+        bar: tqdm's, over the evaluations.
     """
-    content, style = ([], list(layers)) if options.style else (list(layers), [])
-    terms = objective.Terms(net, content, style, options.style_statistics)
     wanted = images.prepare(images.extend(picture, MARGIN), mean_pixel)
-    looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
-    targets = styletransfer.compute_targets(looker, tiling, wanted, None,
-                                            [Painting(wanted, None, 1.0)])
-    _, _, (variation,) = looker(wanted, tiling)
-    weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
-    loss = styletransfer.compile_loss(terms)
-    aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
-    frames, counts = [], frame_counts(options)
+    content, style = ({}, layers) if style else (layers, {})
+    frames = []
 
-    with tqdm(total=options.evals, desc=text, disable=options.quiet, unit='eval') as bar:
+    def keep(objective, x):
+        bar.set_postfix_str(f'loss {objective.history[-1].sum() / SCALE:.3g}', refresh=False)
+        bar.update()
+        if len(objective.history) in counts:
+            frames.append(picture_of(x, wanted.shape, mean_pixel))
 
-        def keep(loss, x):
-            bar.set_postfix_str(f'loss {loss / SCALE:.3g}', refresh=False)
-            bar.update()
-            if len(aim.history) in counts:
-                frames.append(picture_of(x, wanted.shape, mean_pixel))
-
-        aim.on_evaluation = keep
-        random = np.random.RandomState(options.seed)
-        start = random.uniform(-options.noise, options.noise, wanted.shape).astype('float32')
-        list(lbfgs.minimise(aim, start, 1, options.evals))
-    frames[len(counts) - 1:] = [picture_of(aim.best_x, wanted.shape, mean_pixel)]
-    return Result(text, frames, counts[:len(frames) - 1] + [len(aim.history)],
-                  [float(values.sum() / SCALE) for values in aim.history],
+    objective = style_transfer(
+        net, wanted, wanted, scaled(content), scaled(style), SCALE * tv_weight, kind,
+        relative=True, on_evaluation=keep)
+    start = np.random.RandomState(seed).uniform(-noise, noise, wanted.shape).astype('float32')
+    list(lbfgs.minimise(objective, start, 1, evals))
+    frames[len(counts) - 1:] = [picture_of(objective.best_x, wanted.shape, mean_pixel)]
+    return Result(text, frames, counts[:len(frames) - 1] + [len(objective.history)],
+                  [float(values.sum() / SCALE) for values in objective.history],
                   colours.saturation(frames[-1]),
-                  straight_lines.distance(frames[-1]) if options.lines else None)
+                  straight_lines.distance(frames[-1]) if lines else None)
 
 
-def weights_of(terms, targets, layers, tv_weight):
-    """Return the weights of the terms: factors of losses that are shares of the picture's own.
-
-    The total variation counts for little, and is what keeps out noise that the layers do not see.
-    """
-    energies = targets.energies()
-    weights = [layers[name.split()[1]] / energies[name] for name in terms.names[:-1]]
-    return SCALE * np.array([*weights, tv_weight])
+def scaled(factors):
+    """Weights of losses that are shares of the picture's own, by layer."""
+    return {layer: SCALE * factor for layer, factor in factors.items()}
 
 
-def frame_counts(options):
-    """Return after how many evaluations a frame is kept: a geometric row, the last one at the end.
-    """
-    return sorted({round(count) for count in np.geomspace(1, options.evals, options.frames)})
+def frame_counts(frames, evals):
+    """After how many evaluations a frame is kept: a geometric row, the last one at the end."""
+    return sorted({round(count) for count in np.geomspace(1, evals, frames)})
 
 
 def picture_of(x, shape, mean_pixel):

@@ -99,7 +99,7 @@ def added(fgraph, node):
                 or other.type != node.outputs[0].type or not made_by(x, Reshape)):
             continue
         total = GramBack(added=True)(above, x, other.reshape(x.owner.inputs[1], ndim=3))
-        return [T.patternbroadcast(total.reshape(mine.owner.inputs[1], ndim=4),
+        return [T.patternbroadcast(total.reshape(mine.owner.inputs[1], ndim=mine.ndim),
                                    node.outputs[0].broadcastable)]
     return False
 

@@ -14,21 +14,22 @@ class Adam:
     Args:
         rate: the largest change of a number in a step, in grey levels.
         bounds: (lowest, highest), flat arrays, which hold after each step; or None.
+        state: of an earlier `Adam`, to go on from.
 
     Attributes:
         state: dict of the two moments, flat float64 arrays, and the number of steps; empty before
             the first step.
     """
 
-    def __init__(self, rate, bounds=None):
+    def __init__(self, rate, bounds=None, state=()):
         self.rate, self.bounds = rate, bounds
-        self.state = {}
+        self.state = dict(state)
 
     def minimise(self, objective, x, rounds, evaluations):
         """Minimise in rounds.
 
         Args:
-            objective: as of `lbfgs.Objective`.
+            objective: as of `objective.Objective`.
             x: where to start, any shape; it is not written to.
             rounds: how many.
             evaluations: steps in each round.

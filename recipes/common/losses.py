@@ -1,16 +1,37 @@
-"""The losses of style transfer as Theano expressions, by the formulas of the Lasagne Recipes.
+"""The losses of style transfer as Theano expressions: equations 1 to 7 of Gatys et al. 2015.
 
-P, A and X map layer names to activations (batch, channels, rows, columns) of the photo, the
-painting (artwork) and the generated picture. Source: Gatys, Ecker & Bethge 2015, equations 1 to 5;
-Lasagne/Recipes, examples/styletransfer/Art Style Transfer.ipynb.
+P, A and X map layer names to activations (batch, channels, rows, columns) of photos, paintings
+(artworks) and the pictures that are made. Each loss is a scalar, summed over the batch. Style
+transfer, in one piece and in tiles, with and without regions, `reconstruct.py` and the training of
+generators compute their pixels and gradients by these functions.
+
+Source: Gatys, Ecker & Bethge 2015, "A Neural Algorithm of Artistic Style"; Lasagne/Recipes,
+examples/styletransfer/Art Style Transfer.ipynb. Equations 2 and 6 are derivatives, which `T.grad`
+takes.
 """
 
-import numpy as np
 import theano.tensor as T
+
+# What of a layer is the style, and which sums over positions each is made of. Sums can be gathered
+# from tiles of a picture.
+# - gram: the mean product of each pair of channels (Gatys et al. 2015, equation 3).
+# - mean: the mean of each channel, the article's own experiment.
+# - mean_variance: mean and standard deviation of each channel (Li et al. 2017, "Demystifying Neural
+#   Style Transfer", equation 11).
+# - covariance: the Gram matrix of the centred channels.
+SUMS = {'gram': ('products',), 'mean': ('values',), 'mean_variance': ('values', 'squares'),
+        'covariance': ('values', 'products')}
+KINDS = tuple(SUMS)
+SMALLEST_VARIANCE = 1e-4  # under the square root, whose slope at zero has no end
+
+
+def content_loss(P, X, layer):
+    """Half the squared distance between the activations of photo and picture (equation 1)."""
+    return 0.5 * ((X[layer] - P[layer]) ** 2).sum()
 
 
 def gram_matrix(x):
-    """Return the products of each pair of channels, summed over positions and undivided.
+    """Sum the products of each pair of channels over positions, undivided (equation 3).
 
     Args:
         x: (batch, channels, rows, columns).
@@ -22,30 +43,105 @@ def gram_matrix(x):
     return T.batched_dot(x, x.dimshuffle(0, 2, 1))
 
 
-def content_loss(P, X, layer):
-    """Return half the squared distance between the activations of photo and picture, a scalar."""
-    return 0.5 * ((X[layer] - P[layer]) ** 2).sum()
+def style_loss(A, X, layer, shares=None):
+    """The squared distance between the styles of painting and picture (equations 4 and 5).
 
+    A Gram matrix is divided by its own picture's number of positions M, so that the two may differ
+    in size: sum((G/M - A/M')^2) / 4N^2 for N channels, the paper's E where M = M'. Means and
+    deviations, which are N numbers and not N^2, are divided by N.
 
-def style_loss(A, X, layer):
-    """Return the squared distance between the Gram matrices of painting and picture, a scalar.
-
-    Each Gram matrix is divided by its own picture's number of positions M, so that the two may
-    differ in size: sum((G/M - A/M')^2) / 4N^2, the Recipes' where M = M'.
+    Args:
+        A, X: layer to activations, whose Gram matrices are compared, or to a list of statistics as
+            `statistics` gives them, computed before.
+        layer: its name.
+        shares: (regions,), how much each region counts; None for all alike.
     """
-    a, g = (gram_matrix(x) / (x.shape[2] * x.shape[3]).astype(x.dtype)
-            for x in (A[layer], X[layer]))
-    return ((g - a) ** 2).sum() / (4 * g.shape[1] ** 2).astype(g.dtype)
+    wanted, found = (_statistics_of(y[layer]) for y in (A, X))
+    total = 0
+    for a, g in zip(wanted, found):
+        squares = ((g - a) ** 2).sum(axis=tuple(range(2, g.ndim)))  # (batch, regions)
+        channels = g.shape[2].astype(g.dtype)
+        divisor = 4 * channels ** 2 if g.ndim == 4 else channels
+        weighted = squares if shares is None else squares * shares.dimshuffle('x', 0)
+        total = total + weighted.sum() / divisor
+    return total
+
+
+def _statistics_of(y):
+    """Statistics as they are; of activations the Gram matrix, divided by their positions."""
+    if isinstance(y, (list, tuple)):
+        return y
+    positions = (y.shape[2] * y.shape[3]).astype(y.dtype)
+    return statistics(position_sums(y, 'gram'), 'gram', positions.dimshuffle('x'))
+
+
+def position_sums(x, kind='gram', guides=None):
+    """Sum over positions what a kind of statistics is made of.
+
+    Where there are regions, a position p counts by the square of the region's guide there: T(p)
+    F(p) stands in the place of F(p) (Gatys et al. 2017, "Controlling Perceptual Factors in Neural
+    Style Transfer", equations 5 and 6).
+
+    Args:
+        x: activations, (batch, channels, rows, columns).
+        kind: one of KINDS.
+        guides: (regions, rows, columns), or None for one region that is everywhere.
+
+    Returns:
+        List of (batch, regions, channels), or (batch, regions, channels, channels) for products.
+    """
+    if guides is None:
+        guided = values = x.dimshuffle(0, 'x', 1, 2, 3)
+    else:
+        guides = guides.dimshuffle('x', 0, 'x', 1, 2)
+        guided = x.dimshuffle(0, 'x', 1, 2, 3) * guides
+        values = guided * guides
+
+    def products():
+        if guides is None:
+            return gram_matrix(x).dimshuffle(0, 'x', 1, 2)
+        gram = gram_matrix(guided.reshape((-1, *(guided.shape[axis] for axis in (2, 3, 4))), 4))
+        return gram.reshape((guided.shape[0], guided.shape[1], gram.shape[1], gram.shape[2]), 4)
+
+    make = {'values': lambda: values.sum(axis=(3, 4)),
+            'squares': lambda: (guided ** 2).sum(axis=(3, 4)), 'products': products}
+    return [make[name]() for name in SUMS[kind]]
+
+
+def statistics(sums, kind, masses):
+    """Make the statistics of pictures from their sums over positions.
+
+    Args:
+        sums: as `position_sums` gives them, of whole pictures.
+        kind: one of KINDS.
+        masses: (regions,), what the squares of the guides add up to; without guides (1,), the
+            number of positions.
+
+    Returns:
+        List of (batch, regions, channels), or (batch, regions, channels, channels) for gram and
+        covariance.
+    """
+    mean = {name: part / masses.dimshuffle('x', 0, *['x'] * (part.ndim - 2))
+            for name, part in zip(SUMS[kind], sums)}
+    if kind == 'gram':
+        return [mean['products']]
+    if kind == 'mean':
+        return [mean['values']]
+    if kind == 'covariance':
+        means = mean['values']
+        return [mean['products'] - means.dimshuffle(0, 1, 2, 'x') * means.dimshuffle(0, 1, 'x', 2)]
+    variance = T.maximum(mean['squares'] - mean['values'] ** 2, 0)
+    return [mean['values'], T.sqrt(variance + SMALLEST_VARIANCE)]
 
 
 def total_variation_loss(x):
-    """Return the summed 2.5th power of the steps between neighbouring pixels, a scalar."""
+    """The summed 2.5th power of the steps between neighbouring pixels (Lasagne/Recipes)."""
     down, right = _steps(x)
     return ((down ** 2 + right ** 2) ** 1.25).sum()
 
 
 def squared_variation_loss(x):
-    """Return half the summed squares of the steps between neighbouring pixels, a scalar.
+    """Half the summed squares of the steps between neighbouring pixels.
 
     jcjohnson/neural-style, neural_style.lua, adds its gradient to the losses' and leaves it out
     of the loss that it reports.
@@ -55,18 +151,18 @@ def squared_variation_loss(x):
 
 
 def range_loss(x, lowest, highest):
-    """Half the summed squares of how far pixels lie outside a range, a scalar.
+    """Half the summed squares of how far pixels lie outside a range.
 
     The last row and column are left out, as in the total variation, so that tiles which share
     them add up; a margin that is cut off has them.
 
     Args:
-        x: (1, 3, rows, columns), BGR minus mean.
+        x: (batch, 3, rows, columns), BGR minus mean.
         lowest, highest: (3,), in the same units.
     """
     x = x[:, :, :-1, :-1]
-    outside = (T.maximum(0, np.reshape(lowest, (1, 3, 1, 1)) - x)
-               + T.maximum(0, x - np.reshape(highest, (1, 3, 1, 1))))
+    outside = (T.maximum(0, lowest.reshape((1, 3, 1, 1)) - x)
+               + T.maximum(0, x - highest.reshape((1, 3, 1, 1))))
     return 0.5 * (outside ** 2).sum()
 
 
@@ -75,3 +171,13 @@ def _steps(x):
 
 
 VARIATIONS = {'recipes': total_variation_loss, 'squares': squared_variation_loss}
+
+
+def weighted(losses, weights):
+    """Weigh the losses: a vector whose sum is the total loss (equation 7).
+
+    Args:
+        losses: scalars.
+        weights: one a loss, scalars; alpha and beta times the layers' factors.
+    """
+    return T.stack([(weight * loss.astype(weight.dtype)) for weight, loss in zip(weights, losses)])

@@ -32,9 +32,9 @@ from PIL import Image
 
 import turns
 from recipes import styletransfer
-from recipes.common import images, objective, tiles
-from recipes.common.implementations import weights_of
-from recipes.common.scenes import Painting
+from recipes.common import images
+from recipes.common.networks import load_to
+from recipes.style.loss import Looker, Painting, StyleLoss
 
 ROOT = Path(__file__).parent.parent.parent
 TORCH = Path(__file__).with_name('pytorch_style.py')
@@ -83,7 +83,7 @@ def save_problem(path, options, net, start, photo, painting, mean_pixel):
 
 def final_weights(options, net, shape):
     """Return layers and the factors of their losses, as the other side reads them."""
-    weights = weights_of(options, net, shape)
+    weights = styletransfer.weigh(options, net, None, None, np.empty(shape, 'float32'))
     content, style = list(options.content_layers), list(options.style_layers)
     return {'content_layers': content, 'style_layers': style,
             'content_weights': [weights[f'content {name}'] for name in content],
@@ -123,18 +123,14 @@ def evaluations(model, problem):
     arrays = np.load(problem)
     options = options_of(['--impl', 'recipes', '--model', model])
     layers = [*options.content_layers, *options.style_layers]
-    net, _, _ = models.load(model, problem, options.pool, models.deepest_of(model, layers))
-    terms = objective.Terms(net, options.content_layers, options.style_layers)
-    start, photo = arrays['start'], arrays['photo']
-    targets = styletransfer.compute_targets(
-        tiles.Looker(terms), tiles.Tiling(net, terms.layers, photo.shape), photo, None,
-        [Painting(arrays['painting'], None, 1.0)])
-    weights = list(weights_of(options, net, start.shape).values())
-    inputs = targets.weighted(weights).arrays()
-    function = styletransfer.compile_loss(terms)
+    net, _ = load_to(layers, model, problem, options.pool)
+    loss, start = StyleLoss(net, options.content_layers, options.style_layers), arrays['start']
+    targets = Looker(loss).targets(arrays['photo'], [Painting(arrays['painting'])])
+    loss.aim_at(targets)
+    loss.weigh(styletransfer.weigh(options, net, loss, targets, start))
     for _ in sys.stdin:
         began = time.perf_counter()
-        terms, _ = function(start, *inputs)
+        terms, _ = loss(start)
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(seconds, float(terms.sum()), peak, flush=True)

@@ -17,9 +17,10 @@ import models
 import modifiedbackprop
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from recipes import deepdream, saliency, styletransfer
-from recipes.common import images, lbfgs, objective as objectives, tiles
-from recipes.common.implementations import weights_of
-from recipes.common.scenes import Painting
+from recipes.common import images, lbfgs
+from recipes.common.networks import load_to
+from recipes.common.objective import Objective
+from recipes.style.loss import Looker, Painting, StyleLoss
 
 SCRIPTS = Path(__file__).parent
 
@@ -79,16 +80,13 @@ def test_the_style_notebook_has_the_recipes_losses_and_picture(run_script, tmp_p
     results = run_script('style_2015.py', embedded_as_pickle())
     options = styletransfer.parse(['--impl', 'recipes', '--style-layers',
                                    'conv1_1,conv2_1,conv3_1,conv4_1'])
-    net, _ = styletransfer.load_network(options)
-    terms = objectives.Terms(net, options.content_layers, options.style_layers)
-    photo, start = results['photo'], results['start']
-    targets = styletransfer.compute_targets(
-        tiles.Looker(terms), tiles.Tiling(net, terms.layers, photo.shape), photo, None,
-        [Painting(results['art'], None, 1.0)])
-    weights = weights_of(options, net, start.shape).values()
-    inputs = targets.weighted(list(weights)).arrays()
-    function = styletransfer.compile_loss(terms)
-    objective = lbfgs.Objective(lambda x: function(x, *inputs), start.shape)
+    net, _ = load_to([*options.content_layers, *options.style_layers], options.model,
+                     pool=options.pool)
+    loss, start = StyleLoss(net, options.content_layers, options.style_layers), results['start']
+    targets = Looker(loss).targets(results['photo'], [Painting(results['art'])])
+    loss.aim_at(targets)
+    loss.weigh(styletransfer.weigh(options, net, loss, targets, start))
+    objective = Objective(loss, start.shape)
     assert objective.eval_loss(start.ravel()) == pytest.approx(float(results['start_loss']),
                                                                rel=1e-5)
     assert_near(results['start_gradient'], objective.eval_grad(start.ravel()))

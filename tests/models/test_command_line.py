@@ -7,7 +7,7 @@ import models
 from models import __main__ as command_line
 from models.weights import conversion
 from recipes.common import command_line as recipes_command_line
-from recipes.common.implementations import settings_of
+from recipes.style.implementations import settings_of
 
 
 @pytest.fixture

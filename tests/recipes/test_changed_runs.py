@@ -14,7 +14,8 @@ from PIL import Image
 
 from models.errors import ArchiveError
 from recipes import styletransfer, train_all_cnn
-from recipes.common import rounds, runs, selections, style_options
+from recipes.common import runs
+from recipes.style import journal, options as style_options, resuming, selections
 
 OTHERS = ('x', '', -1, 0, 1.5, 10 ** 30, float('inf'), float('nan'), True, [], {}, [None],
           ['\ud800\0'], {'x': 'y'}, None)
@@ -55,7 +56,7 @@ def outcome(monkeypatch, capsys):
             return capsys.readouterr().err
         raise AssertionError('it has painted')
 
-    monkeypatch.setattr(styletransfer, 'Easel', stop)
+    monkeypatch.setattr(styletransfer, 'make_loss', stop)
     monkeypatch.setattr(runs, '_sync', lambda path: None)  # some hundred times is slow on disks
     return resume
 
@@ -127,7 +128,7 @@ def test_a_run_json_that_is_none_is_one_line(painted, tmp_path, outcome, text):
 @pytest.mark.parametrize('edit, words', [
     (lambda record: record['options'].pop('save_every'), 'goes on'),  # of before there was one
     (lambda record: record.pop('options_version'), 'goes on'),
-    (lambda record: record.update(options_version=style_options.VERSION + 1), 'of a later'),
+    (lambda record: record.update(options_version=resuming.VERSION + 1), 'of a later'),
     (lambda record: record['options'].update(size='large'), "--size: 'large' is not a whole"),
     (lambda record: record['options'].update(crop='yes'), "--crop cannot be 'yes'"),
     (lambda record: record['options'].update(style=7), '--style cannot be 7'),
@@ -167,7 +168,7 @@ def test_a_run_that_was_killed_before_its_first_page_is_watched_on(painted, tmp_
     record['files'].remove('watch.html')
     (tmp_path / 'run' / 'run.json').write_text(json.dumps(record))
     options = style_options.parse(['--resume', str(tmp_path / 'run'), '--rounds', '3'])
-    assert style_options.resumed(options)[0].watch
+    assert resuming.resumed(options)[0].watch
 
 
 def array_changes(arrays):
@@ -197,7 +198,7 @@ def test_a_changed_state_goes_on_or_is_one_line(painted, tmp_path, outcome):
         assert found == 'goes on' or 'state_02.npz' in found or 'has all of' in found, name
         if found != 'goes on':
             refused.add(name)
-    assert refused == {*rounds.State.FIELDS, 'optimiser moment', 'optimiser square',
+    assert refused == {*journal.State.FIELDS, 'optimiser moment', 'optimiser square',
                        'optimiser steps'} | set(arrays) & {'best_x'}
 
 

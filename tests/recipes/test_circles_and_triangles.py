@@ -10,7 +10,9 @@ from PIL import Image
 
 import models
 from recipes import feature_atlas, styletransfer
-from recipes.common import images, motifs, projections, runs, selections, shapes
+from recipes.common import images, projections, runs
+from recipes.measures import drawn_shapes
+from recipes.style import motifs, selections
 
 SIZE, RADIUS, SPACING = 192, 8, 22
 LAYERS = 'conv1_1,conv1_2,conv2_1,conv2_2,conv3_1,conv3_2,conv3_3,conv3_4'
@@ -45,24 +47,24 @@ def selection_without(atlas, dropped, path, picture):
 
 
 def test_the_detector_tells_circles_from_triangles_and_squares():
-    rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
+    rgb, circles = drawn_shapes.draw(SIZE, RADIUS, SPACING)
     gallery = images.ASSETS / 'gallery' / 'circles_and_triangles.png'
     np.testing.assert_array_equal(images.read(gallery), rgb)
-    assert shapes.rounds_and_others(rgb, RADIUS) == (32, 27)  # some corners lie on the border
-    without = np.where(circles[..., None] > 0.02, shapes.GROUND, rgb).astype('uint8')
-    assert shapes.rounds_and_others(without, RADIUS)[0] == 0
+    assert drawn_shapes.rounds_and_others(rgb, RADIUS) == (32, 27)  # some corners lie on the border
+    without = np.where(circles[..., None] > 0.02, drawn_shapes.GROUND, rgb).astype('uint8')
+    assert drawn_shapes.rounds_and_others(without, RADIUS)[0] == 0
     for side in (11, 30):
         square = np.zeros((40, 40), bool)
         square[5:5 + side, 5:5 + side] = True
         # The contour cuts half a pixel off each corner: 0.70 of 11 pixels, 0.66 of 30.
-        assert shapes.filled(square) == pytest.approx(2 / np.pi, abs=0.07)
+        assert drawn_shapes.filled(square) == pytest.approx(2 / np.pi, abs=0.07)
     rows, columns = np.mgrid[:41, :41]
-    assert shapes.filled((rows - 20) ** 2 + (columns - 20) ** 2 <= 225) > 0.9
+    assert drawn_shapes.filled((rows - 20) ** 2 + (columns - 20) ** 2 <= 225) > 0.9
 
 
 def test_a_motif_of_the_embedded_network_is_the_circles():
     """It fires on most of each circle, and hardly on triangles of the same colour and area."""
-    rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
+    rgb, circles = drawn_shapes.draw(SIZE, RADIUS, SPACING)
     dark = rgb.mean(axis=2) < 128
     net, _, mean_pixel = models.load('vgg19_quarter', pool='average_exc_pad', deepest='conv3_4')
     (activations,) = projections.compile_activations(net, ['conv3_4'])(
@@ -78,12 +80,12 @@ def test_a_motif_of_the_embedded_network_is_the_circles():
 
 @pytest.mark.slow
 def test_dropping_the_circles_leaves_triangles(tmp_path):
-    rgb, circles = shapes.draw(SIZE, RADIUS, SPACING)
-    drawn = shapes.rounds_and_others(rgb, RADIUS)
+    rgb, circles = drawn_shapes.draw(SIZE, RADIUS, SPACING)
+    drawn = drawn_shapes.rounds_and_others(rgb, RADIUS)
     assert min(drawn) > 25  # the detector sees what was drawn
     picture, plain = tmp_path / 'both.png', tmp_path / 'plain.png'
     Image.fromarray(rgb).save(picture)
-    Image.new('RGB', (128, 128), shapes.GROUND).save(plain)
+    Image.new('RGB', (128, 128), drawn_shapes.GROUND).save(plain)
     feature_atlas.main([str(picture), '--layers', SEEN_IN, '--size', str(SIZE), '--patches', '1',
                         '--out', str(tmp_path / 'atlas'), '--quiet'])
     text = (tmp_path / 'atlas' / 'atlas.html').read_text()
@@ -99,7 +101,7 @@ def test_dropping_the_circles_leaves_triangles(tmp_path):
                             '--style-layers', LAYERS, '--rounds', '3', '--evals', '150', '--quiet',
                             '--out', str(tmp_path / name), *more])
         result = images.read(tmp_path / name / 'result.png')
-        found[name] = shapes.rounds_and_others(result, RADIUS)
+        found[name] = drawn_shapes.rounds_and_others(result, RADIUS)
     print([(motif['layer'], motif['motif'], len(motif['channels'])) for motif in dropped], found)
     assert found['all'][0] >= 4 and found['dropped'][0] == 0
     assert found['dropped'][1] >= 5

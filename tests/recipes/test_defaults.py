@@ -15,7 +15,8 @@ from models.weights import files
 from recipes import (class_model, deconvnet, deepdream, feature_atlas, layer_features, reconstruct,
                      saliency, styletransfer, train_all_cnn)
 from recipes.common import command_line
-from recipes.common.implementations import IMPLEMENTATIONS
+from recipes.common.networks import load_to
+from recipes.style.implementations import IMPLEMENTATIONS
 
 WIDTHS = {**dict.fromkeys(models.NETWORKS, 1 / 32), **dict.fromkeys(all_cnn.FACTS, 1 / 24),
           'vgg19_quarter': 1 / 8, 'googlenet': 1 / 16, 'squeezenet': 1 / 16}
@@ -114,14 +115,15 @@ def test_defaults_are_layers_that_serve(name, weights):
     common = ['--model', name, '--weights', path]
     for style in IMPLEMENTATIONS:
         options = styletransfer.parse([*common, '--impl', style])
-        net, _ = styletransfer.load_network(options)
+        net, _ = load_to([*options.content_layers, *options.style_layers], name, path,
+                         options.pool)
         assert {*options.style_layers, *options.content_layers} <= set(net)
         if style != 'archive' or name not in files.EMBEDDED:
             assert list(options.style_layers) == list(facts.style)
             assert list(options.content_layers) == [facts.content]
     atlas = feature_atlas.parse(common)
     assert atlas.layers == list(styletransfer.parse(common).style_layers)
-    feature_atlas.load_network(atlas)
+    load_to(atlas.layers, name, path, atlas.pool)
     for style in ([], ['--style']):
         sets = reconstruct.parse([*common, *style]).layers
         layers = [layer for text in sets for layer in command_line.layer_weights(text)]

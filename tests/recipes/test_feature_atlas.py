@@ -10,8 +10,9 @@ from PIL import Image
 
 import models
 from recipes import feature_atlas, styletransfer
-from recipes.common import images, motifs, projections, receptive_fields, runs, selections
-from recipes.common.scenes import Painting
+from recipes.common import images, projections, receptive_fields, runs
+from recipes.style import motifs, selections
+from recipes.style.loss import Looker, Painting, StyleLoss
 
 LAYERS = 'conv1_1,conv3_1,conv4_1'
 
@@ -267,15 +268,11 @@ def test_the_loss_of_kept_channels_is_that_of_their_gram_matrix(picture):
     """Against numpy: the squared distance of kept rows and columns over 4 K^2."""
     net, _, mean_pixel = models.load('vgg19_quarter', pool='average_exc_pad', deepest='conv3_1')
     kept = np.array([1, 4, 30])
-    terms = styletransfer.objective.Terms(net, [], ['conv3_1'], channels={'conv3_1': kept})
-    loss = styletransfer.compile_loss(terms)
+    loss = StyleLoss(net, [], ['conv3_1'], channels={'conv3_1': kept})
     painting, photo = (images.prepare(images.resize(images.read(path), 48), mean_pixel)
                        for path in (images.PAINTING, images.bundled_photo()))
-    tiling = styletransfer.tiles.Tiling(net, terms.layers, photo.shape)
-    targets = styletransfer.compute_targets(
-        styletransfer.tiles.Looker(terms), tiling, photo, None,
-        [Painting(painting, None, 1.0)])
-    found, gradient = loss(photo, *targets.arrays())
+    loss.aim_at(Looker(loss).targets(photo, [Painting(painting)]))
+    found, gradient = loss(photo)
     grams = []
     for x in (painting, photo):
         (f,) = projections.compile_activations(net, ['conv3_1'])(x)

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from recipes import feature_atlas
-from recipes.common import images, selections
+from recipes.common import images
+from recipes.style import selections
 
 FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
          '--disable-background-networking', '--disable-component-update', '--disable-sync',

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from recipes import feature_atlas, styletransfer
-from recipes.common import images, palettes, runs, selections
+from recipes.common import images, palettes, runs
+from recipes.style import selections
 
 DROPPED = (('conv2_1', 2), ('conv3_1', 2))  # as somebody chose who looked at the page
 THRESHOLD = 0.2

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from recipes import styletransfer
-from recipes.common import rounds
+from recipes.style import journal
+from recipes.style.loss import StyleLoss
 
 GOLDEN = Path(__file__).parent.parent / 'golden' / 'style_implementations.py'
 
@@ -43,22 +44,17 @@ def arguments(made, tmp_path_factory):
 def test_the_loss_at_the_noise_start_is_the_reference_codes(made, arguments, tmp_path, name,
                                                             monkeypatch):
     gradients = []
-    compile_loss = styletransfer.compile_loss
+    original = StyleLoss.__call__
 
-    def compile_and_keep(terms):
-        loss = compile_loss(terms)
+    def kept(loss, picture):
+        terms, gradient = original(loss, picture)
+        gradients.append(gradient)
+        return terms, gradient
 
-        def kept(*arguments):
-            terms, gradient = loss(*arguments)
-            gradients.append(gradient)
-            return terms, gradient
-
-        return kept
-
-    monkeypatch.setattr(styletransfer, 'compile_loss', compile_and_keep)
+    monkeypatch.setattr(StyleLoss, '__call__', kept)
     styletransfer.main([*map(str, arguments), '--impl', name, '--out', str(tmp_path / 'run')])
     golden = np.load(made.OUT)
-    state = rounds.State.load(tmp_path / 'run' / 'state_00.npz')
+    state = journal.State.load(tmp_path / 'run' / 'state_00.npz')
     np.testing.assert_array_equal(state.x, made.starts()[name])
     expected = golden[f'{name} terms']
     found = state.history[0][:len(expected)]  # neural_style reports no total variation

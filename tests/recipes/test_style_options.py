@@ -8,7 +8,8 @@ from PIL import Image
 
 import models
 from recipes import styletransfer
-from recipes.common import animations, colours, images, memory, rounds
+from recipes.common import animations, colours, images
+from recipes.style import journal, memory
 
 SMALL = ['--size', '32', '--rounds', '1', '--evals', '3', '--quiet']
 
@@ -88,7 +89,7 @@ def test_phases_double_the_size_and_begin_with_the_last_picture(tmp_path):
     out = paint(tmp_path / 'run', '--size', '64', '--phases', '2')
     sizes = [Image.open(out / f'round_{number:02d}.png').size for number in range(3)]
     assert sizes == [(32, 32), (32, 32), (64, 64)]
-    first, second = (rounds.State.load(out / f'state_{number:02d}.npz') for number in (1, 2))
+    first, second = (journal.State.load(out / f'state_{number:02d}.npz') for number in (1, 2))
     assert (first.phase, second.phase) == (0, 1)
     assert second.history[second.began].sum() < first.history[0].sum()  # no noise to begin with
 
@@ -187,7 +188,7 @@ def test_normalised_gradients_of_what_is_there_already_are_taken_at_noise(tmp_pa
     weights = {}
     for init in 'noise', 'content':
         out = paint(tmp_path / init, '--normalise-gradients', '--init', init)
-        weights[init] = rounds.State.load(out / 'state_00.npz').weights
+        weights[init] = journal.State.load(out / 'state_00.npz').weights
     names = list(terms_of(tmp_path / 'noise'))
     of_content = [name.startswith('content') for name in names]
     np.testing.assert_allclose(weights['content'][of_content], weights['noise'][of_content])
@@ -198,7 +199,7 @@ def test_bounds_hold_from_the_start(tmp_path):
     out = paint(tmp_path / 'run', '--bounds')
     _, _, mean_pixel = models.load('vgg19_quarter', deepest='conv1_1')
     for path in out.glob('state_*.npz'):
-        pixels = rounds.State.load(path).x + np.reshape(mean_pixel, (1, 3, 1, 1))
+        pixels = journal.State.load(path).x + np.reshape(mean_pixel, (1, 3, 1, 1))
         assert pixels.min() > -1e-4 and pixels.max() < 255 + 1e-4, path  # float32's last digit
 
 
@@ -219,24 +220,22 @@ def test_normalised_gradients_weigh_alike_at_the_start(tmp_path, monkeypatch):
     out = paint(tmp_path / 'run', '--normalise-gradients', '--style-weight', '3',
                 '--content-weight', '2', '--tv-weight', '1', '--content-layers', 'conv4_2',
                 '--style-layers', 'conv1_1,conv2_1')
-    state = rounds.State.load(out / 'state_00.npz')
-    easel = []
-    original = styletransfer.Easel.weights
+    state = journal.State.load(out / 'state_00.npz')
+    seen = []
+    original = styletransfer.balanced
 
-    def weights(self, targets, start):
-        easel.append((self, targets, start))
-        return original(self, targets, start)
+    def balanced(loss, weights, start, noise):
+        seen.append((loss, weights, start))
+        return original(loss, weights, start, noise)
 
-    monkeypatch.setattr(styletransfer.Easel, 'weights', weights)
+    monkeypatch.setattr(styletransfer, 'balanced', balanced)
     paint(tmp_path / 'again', '--normalise-gradients', '--style-weight', '3', '--content-weight',
           '2', '--tv-weight', '1', '--content-layers', 'conv4_2', '--style-layers',
           'conv1_1,conv2_1')
-    (self, targets, start), = easel
-    expected = styletransfer.weights_of(self.options, self.net, start.shape)
+    (loss, expected, start), = seen
     for index, (name, weight) in enumerate(expected.items()):
-        one = np.zeros(len(expected))
-        one[index] = state.weights[index]
-        _, gradient = self.loss(start.astype('float32'), *targets.weighted(one).arrays())
+        loss.weigh({**dict.fromkeys(loss.names, 0.0), name: state.weights[index]})
+        _, gradient = loss(start.astype('float32'))
         assert np.abs(gradient).sum() == pytest.approx(weight, rel=1e-4), name
 
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from recipes import styletransfer
-from recipes.common import rounds
+from recipes.style import journal
+from recipes.style.loss import StyleLoss
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ['--size', '16', '--rounds', '3', '--evals', '3', '--quiet']
@@ -54,23 +55,18 @@ class Stopped(BaseException):
 @pytest.fixture
 def stopping(monkeypatch):
     """Return a function that has the run stop at the n-th loss from now on."""
-    original = styletransfer.compile_loss
+    original = StyleLoss.__call__
 
     def at(evaluation):
         count = [0]
 
-        def compile_loss(terms):
-            loss = original(terms)
+        def counted(loss, picture):
+            count[0] += 1
+            if count[0] == evaluation:
+                raise Stopped
+            return original(loss, picture)
 
-            def counted(*arguments):
-                count[0] += 1
-                if count[0] == evaluation:
-                    raise Stopped
-                return loss(*arguments)
-
-            return counted
-
-        monkeypatch.setattr(styletransfer, 'compile_loss', compile_loss)
+        monkeypatch.setattr(StyleLoss, '__call__', counted)
 
     return at
 
@@ -89,7 +85,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stopping, variant):
     stopping(8 if variant != 'phases' else 25)  # of the second round, or of the second phase
     with pytest.raises(Stopped):
         paint(*arguments, '--out', tmp_path / 'stopped')
-    assert len(rounds.numbers(tmp_path / 'stopped')) < len(rounds.numbers(tmp_path / 'whole'))
+    assert len(journal.numbers(tmp_path / 'stopped')) < len(journal.numbers(tmp_path / 'whole'))
     stopping(None)
     paint('--resume', tmp_path / 'stopped')
     assert_same(tmp_path / 'stopped', tmp_path / 'whole')
@@ -102,15 +98,15 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stopping, variant):
 @pytest.mark.parametrize('ending', ['keep_best', 'save_figures'])
 def test_a_run_that_was_stopped_after_its_last_round_gets_its_result(tmp_path, finished,
                                                                      monkeypatch, ending):
-    def stop(journal):
+    def stop(*arguments):
         raise Stopped
 
     content = ['--content', finished.parent / 'photo.png']
     with monkeypatch.context() as patch:
-        patch.setattr(rounds.Journal, ending, stop)
+        patch.setattr(journal.Journal, ending, stop)
         with pytest.raises(Stopped):
             paint(*SMALL, *content, '--out', tmp_path / 'run')
-    assert rounds.numbers(tmp_path / 'run') == [0, 1, 2, 3]
+    assert journal.numbers(tmp_path / 'run') == [0, 1, 2, 3]
     paint('--resume', tmp_path / 'run')
     assert_same(tmp_path / 'run', finished)
 
@@ -121,12 +117,12 @@ def test_a_finished_run_keeps_its_result_until_there_is_a_new_one(tmp_path, fini
 
     shutil.copytree(finished, tmp_path / 'run')
     with monkeypatch.context() as patch:
-        patch.setattr(styletransfer, 'Easel', stop)
+        patch.setattr(styletransfer, 'make_loss', stop)
         with pytest.raises(Stopped):
             paint('--resume', tmp_path / 'run', '--rounds', '4')
     assert_same(tmp_path / 'run', finished)
     paint('--resume', tmp_path / 'run', '--rounds', '4')
-    assert rounds.numbers(tmp_path / 'run') == [0, 1, 2, 3, 4]
+    assert journal.numbers(tmp_path / 'run') == [0, 1, 2, 3, 4]
 
 
 def test_a_watched_run_is_watched_on(tmp_path, stopping, capsys):
@@ -155,7 +151,7 @@ def test_a_finished_run_gets_more_rounds(tmp_path, finished):
 
 
 def test_a_state_is_exact_and_not_read_from_a_picture(finished):
-    state = rounds.State.load(finished / 'state_03.npz')
+    state = journal.State.load(finished / 'state_03.npz')
     assert state.x.dtype == 'float64' and (state.x != np.rint(state.x)).mean() > 0.9
     assert state.seed == 1 and state.number == 3 and len(state.history) >= 9
 
@@ -217,8 +213,8 @@ def kill_at_random(folder, first, rest, kills, chance):
         process = start_process(rest if (folder / 'run.json').exists() else first)
         if done < kills:
             if chance.random() < 5 / 6:
-                before = rounds.numbers(folder)
-                while rounds.numbers(folder) == before and process.poll() is None:
+                before = journal.numbers(folder)
+                while journal.numbers(folder) == before and process.poll() is None:
                     time.sleep(0.002)
                 time.sleep(chance.uniform(0, 0.4))
             else:

@@ -8,8 +8,8 @@ from PIL import Image
 
 from models.errors import ArchiveError
 from recipes import styletransfer
-from recipes.common import images, masks
-from recipes.common.scenes import Scene
+from recipes.common import images
+from recipes.style import masks
 
 SMALL = ['--size', '32', '--rounds', '1', '--evals', '2', '--quiet']
 
@@ -41,7 +41,7 @@ def pictures(tmp_path_factory):
 def scene_of(folder, *arguments):
     arguments = [argument.format(**{path.stem: path for path in folder.iterdir()})
                  for argument in arguments]
-    return Scene(styletransfer.parse([*SMALL, *arguments]))
+    return styletransfer.read_scene(styletransfer.parse([*SMALL, *arguments]))
 
 
 @pytest.mark.parametrize('arguments', [

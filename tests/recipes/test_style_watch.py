@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from recipes import styletransfer
-from recipes.common import watching
+from recipes.style import watch_page
 
 
 class Pictures(html.parser.HTMLParser):
@@ -29,7 +29,7 @@ class Pictures(html.parser.HTMLParser):
 
 def test_the_page_follows_the_run(tmp_path, monkeypatch):
     pages = []
-    original = watching.Watch.show
+    original = watch_page.Watch.show
 
     def show(self, *arguments, **options):
         original(self, *arguments, **options)
@@ -37,8 +37,8 @@ def test_the_page_follows_the_run(tmp_path, monkeypatch):
         if not pages or pages[-1] != page:
             pages.append(page)
 
-    monkeypatch.setattr(watching, 'EVERY', 0.0)
-    monkeypatch.setattr(watching.Watch, 'show', show)
+    monkeypatch.setattr(watch_page, 'EVERY', 0.0)
+    monkeypatch.setattr(watch_page.Watch, 'show', show)
     styletransfer.main(['--size', '32', '--rounds', '2', '--evals', '3', '--quiet', '--watch',
                         '--out', str(tmp_path / 'run')])
     first, *between, last = map(Pictures, pages)
@@ -71,7 +71,7 @@ def test_without_the_option_there_is_no_page(tmp_path):
 
 
 def drawing(history, names):
-    return xml.etree.ElementTree.fromstring(watching.curves(history, names).partition('<ul>')[0])
+    return xml.etree.ElementTree.fromstring(watch_page.curves(history, names).partition('<ul>')[0])
 
 
 def test_curves_fall_as_the_losses_do():
@@ -85,7 +85,7 @@ def test_curves_fall_as_the_losses_do():
     assert words == ['1e-4', '1e-3', '1e-2', '1e-1', '1e0', '1', '3', '5', 'evaluations']
     lines = [float(line.get('y1')) for line in svg.iter('line')]
     np.testing.assert_allclose(lines, heights[0][::-1], atol=0.06)
-    assert 'second evaluation' in watching.curves(history[:1], ['style'])
+    assert 'second evaluation' in watch_page.curves(history[:1], ['style'])
 
 
 def test_curves_differ_in_colour_and_stay_inside():
@@ -101,5 +101,5 @@ def test_curves_differ_in_colour_and_stay_inside():
 
 
 def test_times_in_words():
-    told = [watching.words(seconds) for seconds in (20, 300, 7200)]
+    told = [watch_page.words(seconds) for seconds in (20, 300, 7200)]
     assert told == ['20 seconds', '5 minutes', '2.0 hours']

@@ -63,6 +63,19 @@ def test_a_gradient_that_stands_alone():
     np.testing.assert_allclose(ours(*inputs), direct(*inputs), atol=1e-4)
 
 
+def test_the_gram_matrices_of_regions_add_to_other_gradients_too(caplog):
+    """The gradient of x goes by a Gram matrix of each region, and by x itself."""
+    x, guides = T.tensor4('x'), T.tensor3('guides')
+    (sums,) = losses.position_sums(x, 'gram', guides)
+    gradient = T.grad((sums ** 2).sum() + (x ** 3).sum(), x)
+    ours, direct = (theano.function([x, guides], gradient, mode=mode) for mode in (None, DIRECT))
+    assert nodes_of(ours) and not caplog.records  # no rewrite has failed
+    random = np.random.RandomState(0)
+    inputs = [random.normal(size=shape).astype('float32') for shape in ((1, 6, 5, 4), (2, 5, 4))]
+    expected = direct(*inputs)
+    np.testing.assert_allclose(ours(*inputs), expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_other_products_are_left_alone():
     x, y, z = T.tensor3s('xyz')
     product = T.batched_dot(x, y.dimshuffle(0, 2, 1))

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from models.errors import ArchiveError
-from recipes.common import colours, masks
+from recipes.common import colours
+from recipes.style import masks
 
 
 @pytest.fixture

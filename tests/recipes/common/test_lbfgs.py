@@ -6,7 +6,8 @@ from scipy.optimize import fmin_l_bfgs_b
 
 from models.errors import ArchiveError
 from recipes.common.adam import Adam
-from recipes.common.lbfgs import Objective, minimise, pairs_of
+from recipes.common.lbfgs import minimise, pairs_of
+from recipes.common.objective import Objective
 
 
 def valley(x):
@@ -101,7 +102,7 @@ def test_equal_bounds_are_one_tuple():
 def test_what_is_recalled_is_no_new_evaluation():
     objective = Objective(valley, (4,))
     objective.eval_loss(np.ones(4))
-    again = Objective(valley, (4,), objective.history)
+    again = Objective(valley, (4,), history=objective.history)
     again.recall(np.ones(4))
     assert again.eval_loss(np.ones(4)) == objective.eval_loss(np.ones(4))
     assert len(again.history) == 1 and again.best_x is None

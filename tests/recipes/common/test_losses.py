@@ -10,8 +10,8 @@ import theano.tensor as T
 
 import models
 from recipes import styletransfer
-from recipes.common import images, losses, objective, tiles
-from recipes.common.scenes import Painting
+from recipes.common import images, losses
+from recipes.style.loss import Looker, Painting, StyleLoss, Targets
 
 GOLDEN = Path(__file__).parent.parent.parent / 'golden'
 
@@ -76,17 +76,13 @@ def test_the_recipes_loss_on_vgg19_agrees_with_pytorch():
     options = styletransfer.parse(['--impl', 'recipes', '--model', 'vgg19'])
     net = models.build('vgg19', 'average_exc_pad', 'conv5_1', seed=0)
     photo, painting = (images.prepare(rgb, module.MEAN_PIXEL) for rgb in module.pictures())
-    terms = objective.Terms(net, [module.CONTENT], module.STYLE)
-    looker = tiles.Looker(terms)
-    targets = styletransfer.compute_targets(
-        looker, tiles.Tiling(net, terms.layers, photo.shape), photo, None,
-        [Painting(painting, None, 1.0)])
-    weights = np.array(list(styletransfer.weights_of(options, net, photo.shape).values()))
-    values, gradient = styletransfer.compile_loss(terms)(
-        module.start(), *targets.weighted(weights).arrays())
-    names, terms = terms.names, values
-    assert names == ['content conv4_2', *(f'style {name}' for name in module.STYLE),
-                     'total variation']
+    loss = StyleLoss(net, [module.CONTENT], module.STYLE)
+    targets = Looker(loss).targets(photo, [Painting(painting)])
+    loss.aim_at(targets)
+    loss.weigh(styletransfer.weigh(options, net, loss, targets, photo))
+    terms, gradient = loss(module.start())
+    assert loss.names == ['content conv4_2', *(f'style {name}' for name in module.STYLE),
+                          'total variation']
     np.testing.assert_allclose(terms, golden['terms'], rtol=2e-6)  # measured: 2.1e-7
     # Thirteen layers of float32 against float64: the relative L2 error measured is 1.1e-7.
     error = np.linalg.norm(gradient - golden['gradient']) / np.linalg.norm(golden['gradient'])
@@ -114,14 +110,13 @@ def test_energies_are_the_losses_of_a_picture_without_activations():
     """A guided covariance of two regions and a content layer, by their definitions."""
     random = np.random.RandomState(1)
     photo = random.normal(size=(1, 4, 3, 5))
-    target = random.normal(size=(2, 4, 4))
+    target = random.normal(size=(1, 2, 4, 4))
     masses = np.array([3.0, 1.0])
-    targets = objective.Targets({'a': photo}, {}, objective.Aims({'b': masses}, {'b': [target]},
-                                                                 np.ones(2)))
+    targets = Targets({'a': photo}, {'b': [target]}, {}, {'b': masses})
     energies = targets.energies()
     assert list(energies) == ['content a', 'style b']
     np.testing.assert_allclose(energies['content a'], 0.5 * (photo ** 2).sum(), rtol=1e-12)
-    each = (target ** 2).sum(axis=(1, 2)) / (4 * 4 ** 2)
+    each = (target[0] ** 2).sum(axis=(1, 2)) / (4 * 4 ** 2)
     np.testing.assert_allclose(energies['style b'], 0.75 * each[0] + 0.25 * each[1], rtol=1e-12)
     dark = targets._replace(photo={'a': np.zeros_like(photo)})
     assert dark.energies()['content a'] == 1  # nothing to be a share of

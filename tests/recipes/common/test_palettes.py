@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from models.errors import ArchiveError
-from recipes.common import images, masks, palettes
+from recipes.common import images, palettes
+from recipes.style import masks
 
 
 @pytest.fixture(scope='module')

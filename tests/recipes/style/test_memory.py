@@ -7,7 +7,8 @@ import pytest
 
 import models
 from models.errors import ArchiveError
-from recipes.common import command_line, memory
+from recipes.common import command_line
+from recipes.style import memory
 
 CONTENT, STYLE = ['conv4_2'], ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1', 'conv5_1']
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import lasagne
 
 from models.errors import ArchiveError
-from recipes.common import receptive_fields, tiles
+from recipes.common import receptive_fields
+from recipes.style import tiles
 
 # Measured on Linux x86-64 with Python 3.11, as the growth of the resident set: VGG-19 and the
 # embedded network at 256x256 to 2048x2048, whole and in tiles. Predictions were from 9 %
@@ -189,3 +190,9 @@ def _size(shape):
     for length in shape:
         result *= length or 1
     return result
+
+
+def in_words(plan):
+    """Say how much memory a plan takes, and in which tiles."""
+    tiles_ = f', in tiles of {plan.core[1]}x{plan.core[0]} pixels' if plan.core else ''
+    return f'takes {gigabytes(plan.bytes)} of memory{tiles_}'

@@ -9,7 +9,7 @@ import pytest
 
 import models
 from models.errors import ArchiveError
-from recipes.common import selections
+from recipes.style import selections
 
 GOOD = {'format': 'style features', 'version': 1, 'model': 'vgg19_quarter',
         'picture': {'name': 'a.png', 'pixels': '00ff'}, 'threshold': 0.5,

@@ -6,11 +6,9 @@ The README has the differences in a table.
 from collections import namedtuple
 
 import models
-import lasagne
 import numpy as np
 
 from models import vgg
-from recipes.common import objective
 
 # What --impl decides where the command line says nothing. content_per: whether the content loss is
 # a sum, a mean, or a sum that weighs as at the notebook's size; style_per: whether a layer's style
@@ -81,17 +79,9 @@ IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'aut
 NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
               'content_per': 'sum', 'style_per': 'paper', 'range_weight': 0.0}
 
-# The content loss is a sum over channels and positions and the total variation one over pixels.
-# Adapted, a content layer weighs as much as conv4_2 in the notebook, however many channels and
-# positions it has, and the total variation as much as there. The style loss, a mean over channels
-# and positions, needs no factor.
-REFERENCE_ACTIVATIONS = 512 * 75 * 75  # conv4_2 of the full VGG-19 at 600x600
-
-REFERENCE_PIXELS = 600 * 600
-
 
 def settings_of(implementation, model):
-    """Return the constants that hold where the command line says nothing, with layers' names.
+    """The constants that hold where the command line says nothing, with layers' names.
 
     Raises:
         ArchiveError: unknown network.
@@ -106,44 +96,17 @@ def settings_of(implementation, model):
             f'{layer}={settings.style_factor}' for layer in facts.style))
 
 
-def weights_of(options, net, shape, targets=None):
-    """Return the factor of each term of the loss, name to float, for a picture of this shape.
+def white_noise(kind, shape, seed):
+    """Draw white noise to start from, as an implementation does, float64 of that shape.
 
     Args:
-        options: of the command line.
-        net: ordered dict of layers.
-        shape: of the picture, (1, 3, rows, columns).
-        targets: `objective.Targets`; needed where losses are shares of the pictures' own.
+        kind: 'uniform' (the notebook's), 'normal' (the authors'), 'faint' (neural-style's).
+        shape: (1, 3, rows, columns).
+        seed: of the noise.
     """
-    energies = targets.energies() if 'energy' in (options.content_per, options.style_per) else {}
-    weights = {}
-    for layer, factor in options.content_layers.items():
-        elements = np.prod(lasagne.layers.get_output_shape(net[layer], shape))
-        scale = {'sum': 1, 'mean': 2 / elements, 'reference': REFERENCE_ACTIVATIONS / elements,
-                 'energy': 1 / energies.get(f'content {layer}', 1)}
-        weights[f'content {layer}'] = float(options.content_weight * factor
-                                            * scale[options.content_per])
-    matrices = options.style_statistics in ('gram', 'covariance')
-    for layer, factor in options.style_layers.items():
-        scale = 1.0
-        if options.style_per == 'mean' and matrices:
-            scale = 4 / net[layer].output_shape[1] ** 2
-        elif options.style_per == 'energy':
-            scale = 1 / energies[f'style {layer}']
-        weights[f'style {layer}'] = options.style_weight * factor * scale
-    scale = {'reference': REFERENCE_PIXELS, 'energy': 1}.get(options.content_per)
-    scale = scale / (shape[2] * shape[3]) if scale else 1
-    if options.range_weight:
-        weights[objective.RANGE] = options.range_weight * scale
-    weights[objective.VARIATION] = options.tv_weight * scale
-    return weights
-
-
-def noise(options, shape):
-    """Return white noise to start from, as the implementation draws it, float64."""
-    random = np.random.RandomState(options.seed)
-    if options.noise == 'uniform':
+    random = np.random.RandomState(seed)
+    if kind == 'uniform':
         start = random.uniform(-128, 128, shape)
     else:
-        start = random.normal(0, 0.001 if options.noise == 'faint' else 64, shape)
+        start = random.normal(0, 0.001 if kind == 'faint' else 64, shape)
     return start.astype('float32').astype('float64')

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ArchiveError
-from recipes.common import masks
+from recipes.style import masks
 
 FORMAT, VERSION = 'style features', 1
 REMEDY = 'take a selection.json that the page of feature_atlas.py exported'

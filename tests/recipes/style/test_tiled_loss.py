@@ -9,9 +9,10 @@ import theano
 import models
 from lasagne.layers import get_output_shape
 from models.errors import ArchiveError
-from recipes import styletransfer
-from recipes.common import objective, receptive_fields, tiles
-from recipes.common.scenes import Painting
+from recipes.common import receptive_fields
+from recipes.style import tiles
+from recipes.style.loss import Looker, Painting, StyleLoss
+from recipes.style.tiled_loss import TiledStyleLoss
 
 CONTENT, STYLE = ['conv2_2', 'conv4_2'], ['conv1_1', 'conv2_1', 'conv3_1', 'conv5_1']
 # rows, columns, rows and columns of the cores: no multiples of the stride 16, a last tile narrower
@@ -27,36 +28,32 @@ class Problem:
         self.guided, self.dtype = guided, dtype
         with theano.config.change_flags(floatX=dtype):
             self.net = models.build('vgg19', 'average_exc_pad', 'conv5_1', width=0.13, seed=3)
-            self.terms = objective.Terms(self.net, CONTENT, STYLE, kind, guided=guided,
-                                         limits=([-90] * 3, [80, 90, 100]))
-            self.whole = styletransfer.compile_loss(self.terms)
-            self.looker = tiles.Looker(self.terms)
-            self.tiled = tiles.TiledLoss(self.terms, self.looker)
+            arguments = {'net': self.net, 'content_layers': CONTENT, 'style_layers': STYLE,
+                         'kind': kind, 'guided': guided, 'limits': ([-90] * 3, [80, 90, 100])}
+            self.whole = StyleLoss(**arguments)
+            self.tiled = TiledStyleLoss(None, **arguments)
+            self.looker = Looker(self.whole)
 
-    def arguments(self, rows, columns):
-        """Return random (picture, *arrays) for a picture of this size."""
+    def both(self, rows, columns, *core):
+        """Return ((terms, gradient) of a whole random picture, the same in tiles)."""
         random = np.random.RandomState(rows)
         image, photo, painting = (random.uniform(-128, 128, (1, 3, rows, columns))
                                   .astype(self.dtype) for _ in range(3))
+        weights = dict(zip(self.whole.names, [1e-3, 2e-3, 1, 2, 3, 4, 1e-2, 1e-4]))
+        regions = (random.uniform(size=(2, rows, columns)) > 0.4).astype('float64') \
+            if self.guided else None
+        found = []
         with theano.config.change_flags(floatX=self.dtype):
-            regions = None
-            if self.guided:
-                regions = (random.uniform(size=(2, rows, columns)) > 0.4).astype('float64')
-            targets = styletransfer.compute_targets(
-                self.looker, self.tiling(photo.shape, None), photo, regions,
-                [Painting(painting, regions, 1.0)])
-            weights = np.array([1e-3, 2e-3, 1, 2, 3, 4, 1e-2, 1e-4])
-            return [image, *targets.weighted(weights).arrays()]
+            targets = self.looker.targets(photo, [Painting(painting, regions)], regions)
+            self.tiled.core = core
+            for loss in (self.whole, self.tiled):
+                loss.aim_at(targets)
+                loss.weigh(weights)
+                found.append(loss(image))
+        return found
 
     def tiling(self, shape, core):
-        return tiles.Tiling(self.net, self.terms.layers, shape, core)
-
-    def both(self, rows, columns, *core):
-        """Return ((terms, gradient) of the whole picture, the same in tiles)."""
-        arguments = self.arguments(rows, columns)
-        self.tiled.tiling = self.tiling((1, 3, rows, columns), core)
-        with theano.config.change_flags(floatX=self.dtype):
-            return self.whole(*arguments), self.tiled(*arguments)
+        return tiles.Tiling(self.net, self.whole.layers, shape, core)
 
 
 @pytest.fixture(scope='module')
@@ -99,7 +96,7 @@ def test_tiles_in_float32_are_as_good_as_float32(exact, single, size):
 @pytest.mark.parametrize('size', SIZES)
 def test_every_position_is_in_one_core(exact, size):
     tiling = exact.tiling((1, 3, *size[:2]), size[2:])
-    for index, layer in enumerate(exact.terms.layers):
+    for index, layer in enumerate(exact.whole.layers):
         shape = get_output_shape(exact.net[layer], tiling.shape)[2:]
         seen = np.zeros(shape, int)
         for tile in tiling.tiles:
@@ -109,7 +106,7 @@ def test_every_position_is_in_one_core(exact, size):
 
 def test_halos_are_half_the_receptive_field_rounded_up_to_the_stride(exact):
     field, _ = receptive_fields.receptive_field(exact.net['conv5_1'])
-    for stride, before, after in tiles.halos(exact.net, exact.terms.layers):
+    for stride, before, after in tiles.halos(exact.net, exact.whole.layers):
         assert stride == 16 and before == after
         assert field.size / 2 - stride < before < field.size / 2 + stride
         assert before % 16 == 0

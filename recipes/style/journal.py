@@ -17,6 +17,8 @@ from recipes.common.adam import MOMENTS
 
 PICTURE, STATE, FRAME = 'round_{:02d}.png', 'state_{:02d}.npz', 'frames/frame_{:05d}.png'
 NUMBERS = ('number', 'phase', 'best_loss', 'began', 'seed')  # of a state; the others are arrays
+PLACES = 9      # in the figure, as in the notebook's
+LARGEST = 1024  # pixels of the longer side of a picture in it, which is drawn at 300
 NAMES = re.compile(r'(?:(round|state)_|frames/(frame)_)(\d+)\.(?:png|npz)')
 
 
@@ -54,7 +56,7 @@ class State:
 
     @classmethod
     def load(cls, path):
-        """Return the state in a file.
+        """Read the state in a file.
 
         Raises:
             ArchiveError: it is none, or broken.
@@ -101,7 +103,7 @@ class State:
 
 
 def _field(name, array):
-    """Return a field as it was saved; a number where it is one.
+    """Give a field as it was saved; a number where it is one.
 
     Raises:
         ValueError: it is of another type.
@@ -112,18 +114,18 @@ def _field(name, array):
 
 
 def dtype_of(name):
-    """Return the type of a field in its file."""
+    """The type of a field in its file."""
     return 'int64' if name in ('number', 'phase', 'began', 'seed') else 'float64'
 
 
 def numbers(folder):
-    """Return the rounds whose state is in a folder, sorted."""
+    """List the rounds whose state is in a folder, sorted."""
     found = [NAMES.fullmatch(path.name) for path in Path(folder).glob('state_*.npz')]
     return sorted(int(match.group(3)) for match in found if match)
 
 
 def find(folder, wanted=None):
-    """Return the state of a run's last round, or of the one that is wanted.
+    """Find the state of a run's last round, or of the one that is wanted.
 
     Returns:
         State, or None where the run was stopped before it had any.
@@ -141,7 +143,7 @@ def find(folder, wanted=None):
 
 
 def is_newer(state):
-    """Return a function from a file's name to whether it is newer than a state: True or False for
+    """Make a function from a file's name to whether it is newer than a state: True or False for
     rounds, their states and frames, None for what is of the whole run."""
 
     def newer(name):
@@ -155,7 +157,7 @@ def is_newer(state):
 
 
 def reopen(recipe, folder, state, out=None, force=False, elsewhere=False):
-    """Return the run that goes on from a state.
+    """Open the run that goes on from a state.
 
     Args:
         recipe: its name.
@@ -195,118 +197,121 @@ class Journal:
         run: its folder.
         parameters: that decide the pixels.
         names: of the terms of the loss.
-        counted: whether the last term, the total variation, is in the loss that is reported.
+        counted: boolean (terms,), which are in the loss that is reported; None for all.
         every: evaluations from frame to frame, or None.
+        seed: of the run.
+        last: number of the last round.
         number: of the last round that was kept; 0 is the start, -1 before it.
         earlier: terms of the evaluations of the phases before.
-        finished: function from the best picture, RGB, to what result.png is; None for the same.
+        watch: `watch_page.Watch`, or None.
 
     Attributes:
-        watch: `watching.Watch`, or None.
+        best: the best picture of the last phase that had any, RGB, or None.
     """
 
-    def __init__(self, run, parameters, names, counted=True, every=None, number=-1, earlier=(),
-                 finished=None):
-        self.run, self.parameters, self.names = run, parameters, names
-        self.counted, self.every = counted, every
-        self.number, self.earlier, self.finished = number, list(earlier), finished
-        self.objective, self.watch, self.ends = None, None, None
+    def __init__(self, run, parameters, names, counted=None, every=None, seed=0, last=0, number=-1,
+                 earlier=(), watch=None):
+        self.run, self.parameters, self.names, self.seed = run, parameters, list(names), seed
+        self.counted = np.ones(len(self.names), bool) if counted is None else counted
+        self.every, self.number, self.earlier = every, number, list(earlier)
+        self.watch, self.ends, self.best = watch, None, None
+        # Of more rounds than the figure has places some are left out.
+        self.shown = np.unique(np.linspace(0, last, PLACES).round().astype(int))
+        self.pictures = {shown: figure_sized(images.read(run.folder / PICTURE.format(shown)))
+                         for shown in self.shown if shown <= number}
 
-    def begin_phase(self, phase, objective, picture_of, seed):
-        """Take what a phase paints with.
+    def end_phase(self, history):
+        """Take the terms of the evaluations of a phase that has ended."""
+        self.earlier += list(history)
 
-        Args:
-            phase: its index.
-            objective: `lbfgs.Objective`.
-            picture_of: function from a flat array to an RGB picture.
-            seed: of the run.
-        """
-        if self.objective is not None:
-            self.earlier += self.objective.history
-        self.phase, self.objective = phase, objective
-        self.picture_of, self.seed = picture_of, seed
-
-    def keep(self, x, weights, optimiser):
+    def keep(self, phase, objective, x, picture, weights, optimiser):
         """Keep a round: its picture, its losses in run.json, and its state.
 
         Args:
+            phase: its index.
+            objective: `objective.Objective` of the phase.
             x: the picture, flat.
-            weights: (terms,) of the phase.
+            picture: the same, RGB.
+            weights: of the terms in the phase, name to float.
             optimiser: dict of what the optimiser remembers.
         """
-        aim = self.objective
         self.number += 1
-        terms = aim.eval_terms(x)
-        history = [*self.earlier, *aim.history]
-        self.run.save_picture(PICTURE.format(self.number), self.picture_of(x),
+        terms = objective.eval_terms(x)
+        history = [*self.earlier, *objective.history]
+        self.run.save_picture(PICTURE.format(self.number), picture,
                               {**self.parameters, 'round': self.number})
-        entry = {'round': self.number, 'phase': self.phase + 1, 'evaluations': len(history),
+        if self.number in self.shown:
+            self.pictures[self.number] = figure_sized(picture)
+        entry = {'round': self.number, 'phase': phase + 1, 'evaluations': len(history),
                  'total': self.total(terms), 'losses': dict(zip(self.names, terms.tolist()))}
         self.run.record['rounds'] = [*self.run.record.get('rounds', []), entry]
-        State(self.number, self.phase, np.reshape(x, aim.shape), aim.best_x, aim.best_loss, history,
-              len(self.earlier), weights, optimiser, self.seed).save(self.run)
+        State(self.number, phase, np.reshape(x, objective.shape), objective.best_x,
+              objective.best_loss, history, len(self.earlier),
+              [weights[name] for name in self.names], optimiser, self.seed).save(self.run)
         self.run.save_record()
-        self.show(at_once=True)
+        self.show(objective.history, at_once=True)
 
     def predict(self, seconds):
         """Take how long the run will take from now on."""
         self.ends = time.monotonic() + seconds
 
-    def show(self, ended=None, at_once=False):
-        """Show on the page how the run goes, where there is one; ended: how, once it has."""
+    def show(self, history=(), ended=None, at_once=False):
+        """Show on the page how the run goes, where there is one.
+
+        Args:
+            history: terms of the evaluations of this phase.
+            ended: how, once it has.
+            at_once: also where the page was written a moment ago.
+        """
         if self.watch is None:
             return
         left = None if self.ends is None else max(0.0, self.ends - time.monotonic())
-        history = [] if self.objective is None else self.objective.history
         totals = [[self.total(terms), *map(float, terms)] for terms in [*self.earlier, *history]]
         self.watch.show(totals, list(range(self.number + 1)), left, ended, at_once)
 
-    def keep_frame(self, x):
-        """Keep a frame of the process, where it is time for one."""
-        count = len(self.earlier) + len(self.objective.history)
-        if self.every and count % self.every == 0:
-            self.run.save_picture(FRAME.format(count), self.picture_of(x),
-                                  {**self.parameters, 'evaluation': count})
+    def wants_frame(self, history):
+        """Whether it is time for a frame of the process, after these evaluations of the phase."""
+        return bool(self.every) and (len(self.earlier) + len(history)) % self.every == 0
 
-    def keep_best(self):
-        """Keep the best picture of the phase, and the terms of the loss of each evaluation.
+    def keep_frame(self, history, picture):
+        """Keep a frame of the process, RGB."""
+        count = len(self.earlier) + len(history)
+        self.run.save_picture(FRAME.format(count), picture, {**self.parameters,
+                                                             'evaluation': count})
 
-        A phase that has none yet leaves those of the phase before.
+    def keep_best(self, history, picture):
+        """Keep the best picture of a phase, and the terms of the loss of each evaluation.
+
+        Args:
+            history: terms of the evaluations of the phase.
+            picture: RGB, or RGBA.
         """
-        aim = self.objective
-        if aim is None or aim.best_x is None:
-            return
-        best = self.picture_of(aim.best_x)
-        self.run.save_picture('result.png', self.finished(best) if self.finished else best,
-                              self.parameters)
-        names = list(self.names)
-        if not self.counted:
-            names[-1] += ', not in the total'
-        history = [*self.earlier, *aim.history]
+        self.best = picture
+        self.run.save_picture('result.png', picture, self.parameters)
+        names = [name if counted else f'{name}, not in the total'
+                 for name, counted in zip(self.names, self.counted)]
+        whole = [*self.earlier, *history]
         self.run.save_table('losses.csv', ['evaluation', 'total', *names],
                             [[number, repr(self.total(terms)), *map(repr, terms)]
-                             for number, terms in enumerate(history, start=1)])
-        best = aim.history[np.nanargmin(np.sum(aim.history, axis=1))]
-        self.run.save_record(evaluations=len(history), loss=self.total(best),
+                             for number, terms in enumerate(whole, start=1)])
+        best = history[np.nanargmin(np.sum(history, axis=1))]
+        self.run.save_record(evaluations=len(whole), loss=self.total(best),
                              losses=dict(zip(self.names, best.tolist())))
 
     def total(self, terms):
-        """Return the loss that is reported: without what acts in the gradient only."""
-        return float(terms.sum() if self.counted else terms[:-1].sum())
+        """The loss that is reported: without what acts in the gradient only."""
+        return float(np.asarray(terms)[self.counted].sum())
 
     def save_figures(self):
         """Save the rounds in a grid, 3x3 like the notebook's, and the process, if it was kept.
 
-        Of more than 9 rounds some are left out.
-
         Returns:
             What of the process could not be saved, one line each; the run has all else.
         """
-        shown = np.unique(np.linspace(0, self.number, 9).round().astype(int))
-        pictures = [images.read(self.run.folder / PICTURE.format(number)) for number in shown]
+        numbers = sorted(self.pictures)
         with self.run.writing('figure.png') as path:
-            figures.save_grid(path, pictures,
-                              [f'round {number}' if number else 'start' for number in shown])
+            figures.save_grid(path, [self.pictures[number] for number in numbers],
+                              [f'round {number}' if number else 'start' for number in numbers])
         problems = []
         if self.every:
             names = sorted(name for name in self.run.record['files'] if name.startswith('frames/'))
@@ -318,3 +323,13 @@ class Journal:
                 except ArchiveError as problem:
                     problems.append(str(problem))
         return problems
+
+
+def figure_sized(picture):
+    """A picture no larger than the figure can show, so that few bytes wait for it."""
+    rows, columns = picture.shape[:2]
+    factor = LARGEST / max(rows, columns)
+    if factor >= 1:
+        return picture
+    return images.resize_to(picture, *(max(1, round(length * factor))
+                                       for length in (rows, columns)))

@@ -1,0 +1,1 @@
+"""Measures that tests, claims and comparisons use, and no recipe needs to run."""
