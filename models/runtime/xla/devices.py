@@ -1,7 +1,7 @@
 """The device that Theano's functions are compiled for: ARCHIVE_DEVICE, or a recipe's --device.
 
-`cpu` is Theano's own C. `gpu`, `gpu:1` and `xla-cpu` (JAX's CPU, for tests) go through JAX. A device
-that is asked for and cannot be had is an error: nothing falls back.
+`cpu` is Theano's own C; `gpu`, `gpu:1` and `xla-cpu` (JAX's CPU, for tests) go through JAX. What
+is asked for and cannot be had is an error: nothing falls back.
 """
 
 import importlib.metadata
@@ -176,7 +176,7 @@ def version(package):
 def driver():
     """The version of NVIDIA's driver, or None where there is none."""
     try:
-        found = re.search(r'Kernel Module\D*?\s(\d+(?:\.\d+)+)', DRIVER.read_text())
+        found = re.search(r'Kernel Module.*?\s(\d+(?:\.\d+)+)\s', DRIVER.read_text())
     except OSError:
         return None
     return found.group(1) if found else 'unknown'

@@ -5,7 +5,7 @@ would bind the graph to a CPU stays out (`EXCLUDED`), and `rules` say each op in
 
 Shapes are no data to XLA: what a shape depends on is computed in numpy while the program is
 written, so there is one program for each set of shapes. Weights go to the device once, and what is
-updated stays there until somebody asks for it; of the arguments only those go up that have changed.
+updated stays there until somebody asks for it; arguments go up at each call.
 
 On the host stay graphs of integers alone (random streams are seeded by thousands of calls on six
 numbers), functions that name a mode of their own, and whatever a recipe does in numpy and scipy.
@@ -178,8 +178,7 @@ class Program:
         self.updates = {index: fgraph.outputs.index(updates[variable])
                         for index, variable in enumerate(fgraph.inputs) if variable in updates}
         self.results = len(fgraph.outputs) - len(self.updates)
-        self.arguments = {}  # index to (array, copy on the device), as of the last call
-        self.compiled = {}   # shapes, and values that decide shapes, to XLA's program
+        self.compiled = {}  # shapes, and values that decide shapes, to XLA's program
 
     def __call__(self, output_subset=None):
         fixed, values = self.gather()
@@ -188,7 +187,8 @@ class Program:
         if key not in self.compiled:
             self.compiled[key] = self.compile(fixed, values)
         with failures_told():
-            outputs = self.compiled[key](values)
+            # To the end: JAX's CPU may still be reading the caller's memory.
+            outputs = jax.block_until_ready(self.compiled[key](values))
             results = [_fetched(result) for result in outputs[:self.results]]
         for index, output in self.updates.items():
             container = self.fgraph.inputs[index].container
@@ -206,24 +206,9 @@ class Program:
             elif isinstance(variable, SharedVariable):
                 values[index] = on_device(variable.container)
             else:
-                values[index] = self.argument(index, storage[0])
+                counts.sent += 1
+                values[index] = _sent(storage[0])
         return fixed, values
-
-    def argument(self, index, value):
-        """An argument on the device, sent where it is not, element by element, that of last time.
-
-        So the targets of a style transfer, which never change, are sent once.
-        """
-        if isinstance(value, jax.Array):  # the default of an input, after an update
-            return value
-        kept, copy = self.arguments.get(index, (None, None))
-        if kept is None or not np.array_equal(kept, value):
-            # A copy: JAX's CPU may go on reading this memory, and the caller may write into it.
-            kept = np.array(value)
-            copy = _sent(kept)
-            counts.sent += 1
-            self.arguments[index] = kept, copy
-        return copy
 
     def compile(self, fixed, values):
         """Compile for shapes.
