@@ -8,14 +8,15 @@ setup(
     description='What a convolutional network sees, and how to paint with it: '
                 'a Theano/Lasagne reproduction archive that runs today',
     license='MIT',
-    python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
+    python_requires='>=3.9,<3.13',  # 3.13 has numpy 2 only, whose C interface Theano's code lacks
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
     package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
                   'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js']},
     install_requires=[
         'theano-pymc==1.1.2',
         'lasagne==0.1',
-        'numpy>=1.22.4,<1.24',          # 1.24 removed np.bool, which Theano uses
+        'numpy>=1.22.4,<2',             # 2 has another C interface than Theano's code
+        'setuptools>=64; python_version >= "3.12"',  # its distutils, which Theano imports
         'scipy>=1.13,<1.14',            # one L-BFGS for everybody
         'scipy-openblas32>=0.3.28,<0.4',
         'pillow>=9.1,<14',
@@ -30,7 +31,9 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=7,<10', 'ruff>=0.4,<1',
-                 'selenium>=4.11,<5; python_version >= "3.10"'],  # its maintained versions need it
+                 'selenium>=4.11,<5; python_version >= "3.10"',  # its maintained versions need it
+                 'jax>=0.4.30,<0.7.2'],  # 0.7.2 wants numpy 2; on a CPU, as the GPU's way is tested
+        'cuda12': ['jax[cuda12]>=0.4.30,<0.7.2'],  # an NVIDIA GPU
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },

@@ -1,5 +1,6 @@
 """The project's own files agree with each other."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -10,15 +11,12 @@ ROOT = Path(__file__).parent.parent
 
 
 
-def test_environment_yml_has_the_pins_of_setup_py():
+def test_environment_yml_installs_what_setup_py_names():
     setup = (ROOT / 'setup.py').read_text()
-    pinned = set(re.findall(r"'([a-z0-9-]+[<>=]=[0-9][^']*)'", setup))
-    conda = set(re.findall(r'^ +- ([a-z0-9-]+[<>=]=.*)$', (ROOT / 'environment.yml').read_text(),
-                           re.MULTILINE))
-    extras = {pin for pin in pinned if re.match('notebook|nbclient|torch|captum', pin)}
-    assert len(pinned) > 10
-    assert conda - {'python>=3.9,<3.12'} == pinned - extras
-    assert "python_requires='>=3.9,<3.12'" in setup
+    conda = (ROOT / 'environment.yml').read_text()
+    (pythons,) = re.findall("python_requires='([^']+)'", setup)
+    assert f'- python{pythons}\n' in conda
+    assert re.search(r'- pip:\n +- -e \.\[test\]\n\Z', conda)
 
 
 def test_every_module_and_file_is_built(tmp_path):
@@ -51,3 +49,72 @@ def test_the_readme_names_files_that_exist():
     assert named
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    """Return the build backend, as pip imports it."""
+    pytest.importorskip('setuptools')
+    monkeypatch.syspath_prepend(str(ROOT / 'installing'))
+    module = importlib.import_module('backend')
+    yield module
+    del sys.modules['backend']
+
+
+def test_pip_asks_the_archives_own_backend():
+    project = (ROOT / 'pyproject.toml').read_text()
+    assert 'build-backend = "backend"\nbackend-path = ["installing"]' in project
+    assert "'theano-pymc==1.1.2'," in (ROOT / 'setup.py').read_text()
+
+
+@pytest.mark.parametrize('version, stops', [((3, 9), False), ((3, 12), False), ((3, 13), True),
+                                            ((3, 14), True)])
+def test_a_python_that_cannot_run_theano_is_told_before_anything_is_built(
+        backend, monkeypatch, version, stops):
+    monkeypatch.setattr(backend.sys, 'version_info', version)
+    monkeypatch.setattr(backend.build_meta, 'get_requires_for_build_editable', lambda *_: ['x'])
+    if not stops:
+        assert backend.get_requires_for_build_editable() == ['x']
+        return
+    with pytest.raises(SystemExit, match=r'^error: Python 3\.1\d .* uv venv --python 3.12'):
+        backend.get_requires_for_build_editable()
+
+
+def prepared(backend, monkeypatch, tmp_path, version, required):
+    """Return what METADATA says, of a Theano that is built already."""
+    wheel = tmp_path / 'Theano_PyMC-1.1.2-py3-none-any.whl'
+    wheel.touch()
+    monkeypatch.setattr(backend, 'WHEELS', tmp_path)
+    monkeypatch.setattr(backend.sys, 'version_info', version)
+
+    def prepare(folder):
+        (Path(folder) / 'a.dist-info').mkdir()
+        (Path(folder) / 'a.dist-info' / 'METADATA').write_text(f'Name: a\n{required}\n')
+        return 'a.dist-info'
+
+    monkeypatch.setattr(backend.build_meta, 'prepare_metadata_for_build_editable', prepare)
+    assert backend.prepare_metadata_for_build_editable(str(tmp_path)) == 'a.dist-info'
+    return (tmp_path / 'a.dist-info' / 'METADATA').read_text().splitlines()[1], wheel.as_uri()
+
+
+def test_python_3_12_gets_a_theano_that_is_built_here(backend, monkeypatch, tmp_path):
+    line, wheel = prepared(backend, monkeypatch, tmp_path, (3, 12),
+                           'Requires-Dist: theano-pymc==1.1.2')
+    assert line == f'Requires-Dist: theano-pymc @ {wheel}'
+
+
+def test_an_older_python_gets_it_from_the_index(backend, monkeypatch, tmp_path):
+    line = 'Requires-Dist: theano-pymc==1.1.2'
+    assert prepared(backend, monkeypatch, tmp_path, (3, 11), line)[0] == line
+
+
+def test_another_theano_in_setup_py_is_seen(backend, monkeypatch, tmp_path):
+    with pytest.raises(RuntimeError, match='does not require'):
+        prepared(backend, monkeypatch, tmp_path, (3, 12), 'Requires-Dist: theano-pymc==1.1.3')
+
+
+def test_names_that_python_3_12_took_are_given_back_where_theano_is_built():
+    code = 'import configparser; configparser.SafeConfigParser().readfp'
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env={
+        'PYTHONPATH': str(ROOT / 'installing' / 'python312')})
+    assert run.returncode == 0, run.stderr

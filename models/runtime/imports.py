@@ -9,11 +9,11 @@ from importlib.machinery import PathFinder
 
 from theano.link.c.cmodule import GCC_compiler
 
-# What scan's C code, written by Cython 0.29.21, may not use on Python 3.11: how a frame, a thread's
-# state and an integer look inside. Its own switches turn each into a call of Python's public
-# functions, for all Pythons alike.
+# What scan's C code, written by Cython 0.29.21, may not use on Python 3.11 and 3.12: how a frame, a
+# thread's state, an integer and a dict look inside. Its own switches turn each into a call of
+# Python's public functions, for all Pythons alike.
 CYTHON_SWITCHES = ('CYTHON_USE_PYLONG_INTERNALS', 'CYTHON_FAST_PYCALL', 'CYTHON_FAST_THREAD_STATE',
-                   'CYTHON_USE_EXC_INFO_STACK')
+                   'CYTHON_USE_EXC_INFO_STACK', 'CYTHON_USE_DICT_VERSIONS')
 
 
 def apply():
@@ -69,7 +69,7 @@ def without_pkg_resources():
 
 @contextlib.contextmanager
 def portable_scan():
-    """Let the loop of a scan be compiled by Python 3.11 too, and so run in C."""
+    """Let the loop of a scan be compiled by Python 3.11 and 3.12 too, and so run in C."""
     original = GCC_compiler.compile_str
 
     def compile_str(module_name, src_code, *arguments, **options):
@@ -83,7 +83,7 @@ def portable_scan():
 
 
 def portable(code):
-    """Return Cython's C code without what Python 3.11 hides; tracebacks lose line numbers there.
+    """Return Cython's C code without what Python 3.11 and 3.12 hide; tracebacks lose line numbers.
 
     Raises:
         RuntimeError: the code is not that of Theano-PyMC 1.1.2.
@@ -92,6 +92,11 @@ def portable(code):
         r'(?<!_)PyCode_New\(a[^)]*, fn, name, fline, lnos\)',
         'PyCode_NewEmpty(PyUnicode_AsUTF8(fn), PyUnicode_AsUTF8(name), fline)', code)
     code, numbered = re.subn(r'\(frame\)->f_lineno = \(lineno\)', '', code)
-    if (named, numbered) != (3, 1):
+    # Where it raises an exception with a traceback, in the way that it has for PyPy.
+    code, raised = re.subn(r'(if \(tb\) {\s*#if )CYTHON_COMPILING_IN_PYPY', r'\g<1>1', code)
+    # An integer's sign is not in its size any more; PyPy asks whether it is less than zero.
+    sign = r'#if CYTHON_COMPILING_IN_CPYTHON(?=\s*if \(unlikely\(Py_SIZE\(x\) < 0\))'
+    code, signs = re.subn(sign, '#if 0', code)
+    if (named, numbered, raised, signs) != (3, 1, 1, 3):
         raise RuntimeError("scan's code is not that of Theano-PyMC 1.1.2")
     return ''.join(f'#define {switch} 0\n' for switch in CYTHON_SWITCHES) + code

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from models.errors import CannotRun
 
 FLAGS = 'THEANO_FLAGS'
-NO_GPU = 'the archive runs Theano on the CPU only; remove it'
+NO_GPU = ('Theano cannot use a GPU any more; remove it, and set ARCHIVE_DEVICE=gpu, which goes '
+          'through JAX')
 IN_PYTHON = ('it runs parts of a network in Python, where convolution and pooling do not work; '
              'remove it')
 # Option in lower case: {beginning of a value that Theano takes and the archive cannot run: why}.

@@ -44,17 +44,26 @@ def check_versions():
     Raises:
         CannotRun: names what was found and what is needed.
     """
-    if not (3, 9) <= sys.version_info[:2] <= (3, 11):
+    if not (3, 9) <= sys.version_info[:2] <= (3, 12):
         raise CannotRun(f'Python {sys.version_info[0]}.{sys.version_info[1]} cannot run '
-                        'Theano-PyMC 1.1.2; make the environment with Python 3.9, 3.10 or 3.11')
+                        'Theano-PyMC 1.1.2; make the environment with Python 3.9 to 3.12')
+    numpy = installed_version('numpy')
+    if not numpy.startswith('1.'):
+        raise CannotRun(f"Theano's code is for the C interface of numpy 1, found {numpy}; run "
+                        "`pip install 'numpy>=1.22.4,<2'`")
     for name, wanted in (('Theano-PyMC', '1.1.2'), ('Lasagne', '0.1')):
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found = 'none'
+        found = installed_version(name)
         if found != wanted:
             raise CannotRun(f'the archive needs {name} {wanted}, found {found}; run '
                             f'`pip install {name.lower()}=={wanted}` in its own environment')
+
+
+def installed_version(name):
+    """The version of a package as text, 'none' where it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return 'none'
 
 
 def check_environment():

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from models import process, waiting
 from models.errors import ArchiveError, Incomplete, Notice, one_line, reason_of
+from models.runtime.xla import devices
 from models.vgg import POOLINGS
 from models.weights import files
 from recipes.common import images, palettes
@@ -51,6 +52,8 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument('--force', action='store_true',
                           help='write into a folder that exists; an earlier run in it is removed')
         self.add_argument('--quiet', action='store_true', help='no progress and no results shown')
+        self.add_argument('--device', action=UseDevice, type=device,
+                          help=f'{devices.WANTED} (default: {devices.VARIABLE}, or cpu)')
 
     def add_network_options(self, pool='max', chosen_later=False):
         """Add the network, its weights and its pooling.
@@ -78,6 +81,18 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument('--size', type=pixels,
                           help=f'pixels of the shorter side (default: what the network fixes, or '
                                f'was trained at; {embedded} for {DEFAULT})')
+
+
+class UseDevice(argparse.Action):
+    """Has functions compiled for a device from now on. It is of the process and no option of a run:
+    nothing of it is kept among the options, and a run may go on on another one."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, argparse.SUPPRESS, default=argparse.SUPPRESS,
+                         metavar='DEVICE', **options)
+
+    def __call__(self, parser, namespace, value, option=None):
+        devices.use(value)
 
 
 def own_layer(use):
@@ -172,6 +187,13 @@ def described(options, names):
     """
     return {**{name: getattr(options, name) for name in ('model', 'pool', *names.split())},
             'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+
+
+def device(text):
+    """Return the name of a device as it is, for argparse; whether it is there is told later."""
+    if not devices.is_name(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no device; it must be {devices.WANTED}')
+    return text
 
 
 def positive_integer(text):

@@ -17,6 +17,7 @@ from PIL import Image, PngImagePlugin
 
 from models.errors import ArchiveError, reason_of
 from models.runtime import start
+from models.runtime.xla import devices
 from models.weights import files
 
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif')
@@ -44,7 +45,8 @@ class Run:
         self.started = time.time()
         self.record = {'recipe': recipe, 'status': 'running',
                        'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-                       'versions': versions(), 'threads': start.blas_threads(), 'files': []}
+                       'versions': versions(), 'threads': start.blas_threads(),
+                       'device': devices.description(), 'files': []}
 
     @classmethod
     def reopened(cls, recipe, folder, keep):
@@ -68,7 +70,8 @@ class Run:
         for partial in run.folder.rglob('*.partial'):  # of a process that was killed
             partial.unlink()
         run.record.pop('error', None)
-        run.save_record(status='running', versions=versions(), threads=start.blas_threads())
+        run.save_record(status='running', versions=versions(), threads=start.blas_threads(),
+                        device=devices.description())
         return run
 
     def copy_from(self, folder, keep):

@@ -1,6 +1,6 @@
 """The style transfer objective in PyTorch, as a process of its own for the benchmark.
 
-    python pytorch_style.py evaluations PROBLEM.npz contiguous|channels_last
+    python pytorch_style.py evaluations PROBLEM.npz contiguous|channels_last [cpu|cuda]
     python pytorch_style.py state_dict PROBLEM.npz OUT.pth
 
 It imports nothing of the archive, so that its memory is PyTorch's alone.
@@ -20,11 +20,12 @@ POOL_BEFORE = ('conv2_1', 'conv3_1', 'conv4_1', 'conv5_1')
 class Objective:
     """Loss and gradient of a problem: kernels, pictures, layers with weights; see the archive."""
 
-    def __init__(self, problem, memory_format):
-        self.memory_format = memory_format
+    def __init__(self, problem, memory_format, device='cpu'):
+        self.memory_format, self.device = memory_format, device
         names = [key[:-2] for key in problem.files if key.endswith('.W')]
         self.layers = [(name, self.place(problem[name + '.W']),
-                        torch.tensor(problem[name + '.b'].astype('float32'))) for name in names]
+                        torch.tensor(problem[name + '.b'].astype('float32'), device=device))
+                       for name in names]
         self.content = dict(zip(problem['content_layers'].tolist(), problem['content_weights']))
         self.style = dict(zip(problem['style_layers'].tolist(), problem['style_weights']))
         self.tv_weight = float(problem['tv_weight'])
@@ -35,7 +36,7 @@ class Objective:
             self.grams = {name: gram(painting[name]) for name in self.style}
 
     def place(self, array):
-        tensor = torch.tensor(array.astype('float32'))
+        tensor = torch.tensor(array.astype('float32'), device=self.device)
         return tensor.contiguous(memory_format=self.memory_format)
 
     def features(self, x):
@@ -62,7 +63,7 @@ class Objective:
         right = image[:, :, :-1, :-1] - image[:, :, :-1, 1:]
         loss = loss + self.tv_weight * ((down ** 2 + right ** 2) ** 1.25).sum()
         loss.backward()
-        return loss.item(), image.grad.contiguous().numpy()
+        return loss.item(), image.grad.contiguous().cpu().numpy()
 
 
 def gram(x):
@@ -70,10 +71,11 @@ def gram(x):
     return x @ x.T / x.shape[1]
 
 
-def evaluations(problem, layout):
+def evaluations(problem, layout, device='cpu'):
     """Evaluate once for each line on standard input; print seconds, loss and peak memory."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # as ours
     formats = {'contiguous': torch.contiguous_format, 'channels_last': torch.channels_last}
-    objective = Objective(problem, formats[layout])
+    objective = Objective(problem, formats[layout], device)
     for _ in sys.stdin:
         began = time.perf_counter()
         loss, _ = objective.evaluate(problem['start'])
@@ -92,5 +94,5 @@ def state_dict(problem, out):
 
 
 if __name__ == '__main__':
-    task, path, argument = sys.argv[1:]
-    {'evaluations': evaluations, 'state_dict': state_dict}[task](np.load(path), argument)
+    task, path, *arguments = sys.argv[1:]
+    {'evaluations': evaluations, 'state_dict': state_dict}[task](np.load(path), *arguments)

@@ -91,7 +91,7 @@ def final_weights(options, net, shape):
             'tv_weight': weights['total variation']}
 
 
-def compare_evaluations(folder, model, size, repeats):
+def compare_evaluations(folder, model, size, repeats, device='cpu'):
     """Time loss and gradient at one size, in turns, and print the table."""
     problem = folder / f'{model}-{size}.npz'
     random = np.random.RandomState(0)
@@ -104,8 +104,10 @@ def compare_evaluations(folder, model, size, repeats):
     del net
     commands = {
         'archive': [sys.executable, __file__, '--worker', model, problem],
-        'PyTorch contiguous': [sys.executable, TORCH, 'evaluations', problem, 'contiguous'],
-        'PyTorch channels last': [sys.executable, TORCH, 'evaluations', problem, 'channels_last'],
+        'PyTorch contiguous': [sys.executable, TORCH, 'evaluations', problem, 'contiguous',
+                               device],
+        'PyTorch channels last': [sys.executable, TORCH, 'evaluations', problem, 'channels_last',
+                                  device],
     }
     results = turns.take_turns(commands, repeats)
     seconds = turns.median_seconds(results)
