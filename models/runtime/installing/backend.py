@@ -13,7 +13,7 @@ from pathlib import Path
 
 from setuptools import build_meta
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 THEANO = 'theano-pymc==1.1.2'
 WHEELS = ROOT / 'build' / 'theano'
 
