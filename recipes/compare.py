@@ -5,12 +5,13 @@
     python recipes/compare.py --reproduce recipes-style-grid
 
 The first cuts the figures into panels, undoes what they do to pictures (scaling, JPEG, frames,
-small shifts), and measures each panel against the picture of the run: SSIM, layout, the earth
-mover's distance of the colours in L*a*b*, the distance of Gram matrices in layers of a network; of
-maps the rank correlation and how much of the brightest 5 % is the same. The second tells which
-parameters differ, how far pictures and losses are apart, and in which round they part. The third
-makes a figure again by the call that the manifest has, and compares. Each writes compare.html, a
-page that needs nothing besides itself. The exit status is 1 where something is not alike.
+small shifts), and measures each panel against the picture of the run: SSIM, the earth mover's
+distance of the colours in L*a*b*, the distance of Gram matrices and the correlation of activations
+in layers of a network; of maps the rank correlation and how much of the brightest 5 % is the same.
+The second tells which parameters differ, how far pictures and losses are apart, and in which round
+they part. The third makes a figure again by the call that the manifest has, and compares. Each
+writes compare.html, a page that needs nothing besides itself. The exit status is 1 where something
+is not alike.
 """
 
 import base64
@@ -34,6 +35,8 @@ PAGE = images.ASSETS / 'compare.html'
 STATUSES = ('exit status: 0 everything that has a limit keeps it; 1 something does not, told in '
             'one line; 2 something must be mended first, told in one line; 130 stopped by Ctrl-C, '
             '143 by SIGTERM, 129 by SIGHUP')
+
+SAME_PHOTO = 0.5  # SSIM: measured 0.75 and more for the photo of a figure, 0.35 and less for others
 
 # A pair of pictures that was measured: what of it stands where; RGB uint8 arrays of one shape; what
 # was done to align them, in words; its kind in the manifest; a list of `judging.Judged`.
@@ -86,8 +89,9 @@ def parse(arguments):
     add('--grid', type=grid, metavar='ROWSxCOLUMNS',
         help='the figure is not in the manifest and has so many panels, in the order of the '
              "pictures' names")
-    add('--model', default=command_line.DEFAULT, help='network in which Gram matrices are compared')
-    add('--weights', metavar='FILE', help='of the network in which Gram matrices are compared')
+    add('--model', default=command_line.DEFAULT,
+        help='network in whose layers pictures are compared')
+    add('--weights', metavar='FILE', help='of the network in whose layers pictures are compared')
     options = parser.parse_args(arguments)
     if not options.list and bool(options.reproduce) == bool(options.ours):
         parser.error('name a run and what to compare it with, or --reproduce FIGURE; --list lists '
@@ -151,7 +155,7 @@ def reproduce(wanted, kinds, options):
             missing.append(str(problem))
     if not ready:
         raise ArchiveError(f'none of the figures can be made: {"; ".join(missing)}')
-    gram = gram_distance(options)
+    network = pictures.InNetwork.of(options.model, options.weights)
     run = runs.Run('compare', options.out, options.force)
     run.save_record(parameters={'reproduce': list(ready), 'model': options.model}, cells=[])
     found, made = Findings([], [], [], missing), {}
@@ -159,7 +163,7 @@ def reproduce(wanted, kinds, options):
         for figure in (figure for figure in wanted if figure.name in ready):
             folder = make(figure, ready[figure.name], made, run, options)
             found.compared.extend(compare_figure(figure, folder, ready[figure.name][0],
-                                                 kinds, gram))
+                                                 kinds, network))
         return judged(found), run
 
 
@@ -229,23 +233,18 @@ def compare(published, kinds, options):
     records = [finished_record(folder) if there else None
                for folder, there in zip((ours, theirs), is_run)]
     wanted = [] if all(is_run) else figures_for(published, kinds, ours, theirs, options)
-    gram = gram_distance(options)
+    network = pictures.InNetwork.of(options.model, options.weights)
     if all(is_run):
-        compared = compare_runs(ours, theirs, records, kinds, gram)
+        compared = compare_runs(ours, theirs, records, kinds, network)
     elif wanted:
         compared = Findings([one for figure in wanted for one in compare_figure(
-            figure, ours, manifest.find(figure, theirs), kinds, gram)], [], [], [])
+            figure, ours, manifest.find(figure, theirs), kinds, network)], [], [], [])
     else:
-        compared = Findings(compare_pictures(ours, theirs, kinds, gram, options), [], [], [])
+        compared = Findings(compare_pictures(ours, theirs, kinds, network, options), [], [], [])
     run = runs.Run('compare', options.out, options.force)
     run.save_record(parameters={'ours': str(ours), 'theirs': str(theirs), 'model': options.model,
                                 'figures': [figure.name for figure in wanted]})
     return judged(compared), run
-
-
-def gram_distance(options):
-    """The Gram distance in the network of the options."""
-    return pictures.GramDistance.of(options.model, options.weights)
 
 
 def finished_record(folder):
@@ -302,7 +301,7 @@ def shows_its_photo(figure, ours, theirs):
                                    figure.framed, figure.scaling)
         except ArchiveError:  # of another shape
             return False
-        return pictures.layout(pair.ours, pair.theirs) > 0.9  # of another photo at most 0.5
+        return pictures.ssim(pair.ours, pair.theirs) > SAME_PHOTO
     return True
 
 
@@ -339,7 +338,7 @@ def read_ours(folder, wanted):
                            'again with this method') from problem
 
 
-def compare_figure(figure, folder, path, kinds, gram):
+def compare_figure(figure, folder, path, kinds, network):
     """Compare a folder with a figure of the manifest: a list of Compared.
 
     Args:
@@ -347,7 +346,7 @@ def compare_figure(figure, folder, path, kinds, gram):
         folder: of the run.
         path: of the figure's file.
         kinds: name to limits.
-        gram: `pictures.GramDistance`.
+        network: `pictures.InNetwork`.
 
     Raises:
         ArchiveError: the figure has other panels or shapes, or the folder lacks pictures.
@@ -364,13 +363,13 @@ def compare_figure(figure, folder, path, kinds, gram):
                                    offset if is_map else None)
             offset = pair.offset
             found.append(Compared(figure.name, panel['title'], *pair[:3], kind, judging.judge(
-                pair.ours, pair.theirs, kinds[kind], gram)))
+                pair.ours, pair.theirs, kinds[kind], network)))
     except ArchiveError as problem:
         raise ArchiveError(f'{figure.name}, {path}: {problem}') from problem
     return found
 
 
-def compare_pictures(ours, theirs, kinds, gram, options):
+def compare_pictures(ours, theirs, kinds, network, options):
     """Compare pictures that the manifest does not know, by their names: a list of Compared.
 
     Raises:
@@ -384,7 +383,7 @@ def compare_pictures(ours, theirs, kinds, gram, options):
         except ArchiveError as problem:
             raise ArchiveError(f'{name}: {problem}') from problem
         found.append(Compared(path.name, name, *pair[:3], options.kind,
-                              judging.judge(pair.ours, pair.theirs, limits, gram)))
+                              judging.judge(pair.ours, pair.theirs, limits, network)))
     return found
 
 
@@ -432,14 +431,14 @@ def pictures_in(folder):
     return paths
 
 
-def compare_runs(first, second, records, kinds, gram):
+def compare_runs(first, second, records, kinds, network):
     """Compare two runs of one recipe: Findings.
 
     Args:
         first, second: folders.
         records: what their run.json says.
         kinds: name to limits; those of 'same' hold.
-        gram: `pictures.GramDistance`.
+        network: `pictures.InNetwork`.
 
     Raises:
         ArchiveError: they are of two recipes, or have no pictures.
@@ -463,7 +462,7 @@ def compare_runs(first, second, records, kinds, gram):
             continue
         done = ['the same pixels'] if (pair[0] == pair[1]).all() else []
         compared.append(Compared('pictures', name, *pair, done, 'same',
-                                 judging.judge(*pair, kinds['same'], gram)))
+                                 judging.judge(*pair, kinds['same'], network)))
     tables = [tables_of_records(records), *tables_of_losses(first, second, records)]
     return Findings(compared, tables, failures, [])
 

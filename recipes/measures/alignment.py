@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
+from scipy.ndimage import map_coordinates
 
 from models.errors import ArchiveError
 from recipes.common import colours, images
@@ -12,7 +13,6 @@ from recipes.common import colours, images
 ASPECT = 0.03  # of the ratio of the sides: a larger difference is another shape
 FRAME = 2      # pixels of a figure's frame, on each side
 SHIFT = 4      # pixels at most that a figure moves a picture by; rounding of axes moves 1 or 2
-FILTERS = {'nearest': Image.NEAREST, 'smooth': Image.LANCZOS}
 
 # Two pictures of one shape, RGB uint8; what was done to them, a list of words; by how many pixels,
 # down and right, the second lay off the first.
@@ -32,7 +32,7 @@ def align(ours, theirs, framed=False, scaling='smooth', jpeg=None, offset=None):
     Args:
         ours, theirs: RGB uint8 (rows, columns, 3).
         framed: whether the panel has a frame around it.
-        scaling: one of FILTERS, how the figure was scaled.
+        scaling: one of SCALINGS, how the figure was scaled.
         jpeg: `Jpeg` of the figure's file, or None; ours is then compressed alike.
         offset: (down, right) in pixels, where it is known; None looks for it.
 
@@ -48,10 +48,10 @@ def align(ours, theirs, framed=False, scaling='smooth', jpeg=None, offset=None):
     if ours.shape != theirs.shape:
         if ours.shape[:2] != size:
             done.append(f'ours scaled from {_sides(ours)} to {_sides(theirs)} ({scaling})')
-            ours = resized(ours, size, scaling)
+            ours = SCALINGS[scaling](ours, *size)
         if theirs.shape[:2] != size:
             done.append(f'the figure scaled from {_sides(theirs)} to {_sides(ours)} (smooth)')
-            theirs = resized(theirs, size, 'smooth')
+            theirs = images.resize_to(theirs, *size)
     if jpeg is not None:
         ours = compressed(ours, jpeg)
         done.append("ours compressed with the figure's JPEG tables")
@@ -77,9 +77,26 @@ def _sides(rgb):
     return f'{rgb.shape[1]}x{rgb.shape[0]}'
 
 
-def resized(rgb, size, scaling):
-    """The picture with (rows, columns), by one of FILTERS."""
-    return np.array(Image.fromarray(rgb).resize(size[::-1], FILTERS[scaling]))
+def sampled(rgb, rows, columns):
+    """The picture with so many rows and columns, each pixel interpolated from four, and no more.
+
+    So matplotlib drew pictures until its version 2: what is reduced is not smoothed before.
+    """
+    places = [(np.arange(count) + 0.5) * length / count - 0.5
+              for count, length in zip((rows, columns), rgb.shape)]
+    grid = np.meshgrid(*places, indexing='ij')
+    channels = [map_coordinates(channel.astype('float32'), grid, order=1, mode='nearest')
+                for channel in np.moveaxis(rgb, 2, 0)]
+    return np.rint(np.stack(channels, axis=2)).astype('uint8')
+
+
+def nearest(rgb, rows, columns):
+    """The picture with so many rows and columns, each pixel the nearest one."""
+    return np.array(Image.fromarray(rgb).resize((columns, rows), Image.NEAREST))
+
+
+# How figures are scaled: by averaging over what becomes a pixel, or by two ways of sampling.
+SCALINGS = {'smooth': images.resize_to, 'sampled': sampled, 'nearest': nearest}
 
 
 def jpeg_of(path):

@@ -13,25 +13,25 @@ from recipes.measures import pictures
 # A measure with its value and `manifest.Limit`; passes is None where the limit says nothing.
 Judged = namedtuple('Judged', 'measure value limit passes')
 
-NAMES = {'ssim': 'SSIM', 'layout': 'layout, rank correlation', 'colour': 'colour distance',
+NAMES = {'ssim': 'SSIM', 'content': 'content correlation', 'colour': 'colour distance',
          'gram': 'Gram distance', 'rank': 'map, rank correlation',
          'overlap': 'brightest 5 %, overlap'}
 CLOSE = 1e-4  # relative: losses that differ by less are the same but for rounding
 
 
-def judge(ours, theirs, limits, gram):
+def judge(ours, theirs, limits, network):
     """Measure a pair of pictures by all that limits name.
 
     Args:
         ours, theirs: RGB uint8 arrays of one shape.
         limits: list of `manifest.Limit`.
-        gram: function (ours, theirs) -> distance, such as `pictures.GramDistance`.
+        network: `pictures.InNetwork`.
 
     Returns:
         List of Judged.
     """
-    measures = {'ssim': pictures.ssim, 'layout': pictures.layout,
-                'colour': pictures.colour_distance, 'gram': gram,
+    measures = {'ssim': pictures.ssim, 'colour': pictures.colour_distance,
+                'content': network.content, 'gram': network.gram,
                 'rank': _of_maps(pictures.rank_correlation), 'overlap': _of_maps(pictures.overlap)}
     found = []
     for limit in limits:

@@ -1,4 +1,4 @@
-"""How alike two pictures are: structure, layout, colours, statistics of a network, maps.
+"""How alike two pictures are: structure, colours, layers of a network, maps.
 
 Pictures are RGB uint8 (rows, columns, 3) of one shape, maps float (rows, columns) of one shape.
 """
@@ -13,7 +13,6 @@ from skimage.metrics import structural_similarity
 from recipes.common import colours, images, losses, palettes
 
 BRIGHTEST = 0.05      # of a map's pixels, whose overlap is measured
-COARSE = 24           # rows and columns of the picture in which its layout is looked at
 QUANTILES = 1024      # of a distribution of colours along one direction
 SMALLEST_SPREAD = 5.0  # in L*a*b*: a picture of less has next to one colour
 # Directions in L*a*b* along which distributions are compared: edges, faces and corners of a cube.
@@ -29,15 +28,6 @@ def ssim(a, b):
     """
     return float(structural_similarity(colours.luminance(a), colours.luminance(b), data_range=255,
                                        gaussian_weights=True, use_sample_covariance=False))
-
-
-def layout(a, b):
-    """The rank correlation of where two pictures are light and dark, -1..1.
-
-    Both are reduced to COARSE pixels of the sides, so that strokes do not count.
-    """
-    small = [colours.luminance(images.resize_to(rgb, COARSE, COARSE)) for rgb in (a, b)]
-    return rank_correlation(*small)
 
 
 def colour_distance(a, b):
@@ -98,47 +88,58 @@ def _brightest(x, share):
     return chosen
 
 
-class GramDistance:
-    """How far the Gram matrices of two pictures are apart in layers of a network.
+class InNetwork:
+    """How alike two pictures are in the layers of a network.
 
     Args:
         net: ordered dict of layers.
-        layers: names.
+        layers: names of those whose Gram matrices are compared.
+        content: name of the one whose activations are compared place by place.
         mean_pixel: (3,), BGR.
     """
 
-    def __init__(self, net, layers, mean_pixel):
-        self.layers, self.mean_pixel = list(layers), mean_pixel
+    def __init__(self, net, layers, content, mean_pixel):
+        self.mean_pixel = mean_pixel
         image = net['input'].input_var
-        outputs = lasagne.layers.get_output([net[layer] for layer in layers], image,
-                                            deterministic=True)
+        *outputs, activations = lasagne.layers.get_output(
+            [net[layer] for layer in (*layers, content)], image, deterministic=True)
         grams = [losses.gram_matrix(output) / (output.shape[2] * output.shape[3]).astype('float32')
                  for output in outputs]
-        self._grams = theano.function([image], grams)
+        self._look = theano.function([image], [*grams, activations])
 
     @classmethod
-    def of(cls, model, weights=None, layers=None):
-        """Load a network by name, up to the deepest of the layers.
+    def of(cls, model, weights=None):
+        """Load a network by name: the first four of its layers for a style, and of these the third
+        for the places.
 
         Args:
             model, weights: as of `models.load`.
-            layers: names; None takes those for a painting's style, without the deepest.
         """
-        layers = layers or models.facts_of(model).style[:4]
+        layers = models.facts_of(model).style[:4]
         net, _, mean_pixel = models.load(model, weights, 'average_exc_pad',
                                          models.deepest_of(model, layers))
-        return cls(net, layers, mean_pixel)
+        return cls(net, layers, layers[2], mean_pixel)
 
-    def grams(self, rgb):
-        """The Gram matrices of a picture, each over its positions: list of (channels, channels)."""
-        return [gram[0] for gram in self._grams(images.prepare(rgb, self.mean_pixel))]
+    def gram(self, a, b):
+        """The largest over layers of |G_a - G_b| / |G_b|, Frobenius norms; 0 for the same.
 
-    def __call__(self, a, b):
-        """The mean over layers of |G_a - G_b| / |G_b|, Frobenius norms; 0 for the same."""
-        return self.of_grams(self.grams(a), self.grams(b))
+        Noise over a painted picture shows in one layer only, so a mean would hide it.
+        """
+        (*first, _), (*second, _) = self.look(a), self.look(b)
+        return float(max(np.linalg.norm(x - y) / max(np.linalg.norm(y), 1e-12)
+                         for x, y in zip(first, second)))
 
-    @staticmethod
-    def of_grams(first, second):
-        """The same of Gram matrices, as `grams` gives them."""
-        return float(np.mean([np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-12)
-                              for a, b in zip(first, second)]))
+    def content(self, a, b):
+        """The correlation of activations place by place, each channel without its mean; -1..1.
+
+        1 for the same, about 0 for pictures of different things in any style.
+        """
+        first, second = (x - x.mean(axis=(1, 2), keepdims=True)
+                         for x in (self.look(a)[-1], self.look(b)[-1]))
+        scale = np.sqrt((first ** 2).sum() * (second ** 2).sum())
+        return float((first * second).sum() / scale) if scale > 0 else 0.0
+
+    def look(self, rgb):
+        """The Gram matrices (channels, channels) of a picture, each over its positions, and the
+        activations (channels, rows, columns)."""
+        return [found[0] for found in self._look(images.prepare(rgb, self.mean_pixel))]
