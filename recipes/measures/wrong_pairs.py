@@ -1,13 +1,15 @@
 """Deliberately wrong pairs: what a comparison must not take for the same.
 
-    python -m recipes.measures.wrong_pairs
+    python -m recipes.measures.wrong_pairs --run RUN --figures FIGURES
 
-prints, for true and for wrong pairs of several kinds, each measure and the verdict.
+prints, for true and for wrong pairs of several kinds, each measure and the verdict; `!` marks what
+is beyond its limit. Without --run, a run of the call of recipes-style-grid, its pairs are left out.
 """
 
 import argparse
 import io
 import tempfile
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,12 @@ SHIFT = 1 / 8   # of the sides
 PAINT = ['--model', 'vgg19_quarter', '--impl', 'recipes', '--size', '160', '--rounds', '2',
          '--evals', '60', '--style-layers', 'conv1_1,conv2_1,conv3_1', '--content-layers',
          'conv3_1', '--content-weight', '0.3', '--quiet']
+
+# A picture and the figure that it is compared with: our RGB picture; path of the figure's file, its
+# (rows, columns) of panels or None, which of them, whether it is framed and how it was scaled;
+# whether the two belong together.
+Case = namedtuple('Case', 'ours path grid panel framed scaling true',
+                  defaults=(True, 'sampled', True))
 
 
 def wrong(rgb, seed=0):
@@ -78,7 +86,7 @@ def photo_pairs(folder):
         folder: where the figure goes.
 
     Returns:
-        Dict of a name to (our picture, path of the figure, number of the panel, whether it is true).
+        Dict of a name to `Case`.
     """
     names = ('astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg')
     data = images.bundled_photo().parent
@@ -87,15 +95,13 @@ def photo_pairs(folder):
     path.write_bytes(figure_of(own, 2))
     found = {}
     for number, (name, rgb) in enumerate(zip(names, own)):
-        found[f'{name}, itself'] = rgb, path, number, True
-        found[f'{name}, other photo'] = own[number - 1], path, number, False
-        for mistake, changed in wrong(rgb).items():
-            found[f'{name}, {mistake}'] = changed, path, number, False
+        case = Case(rgb, path, (2, 2), number)
+        found.update(cases_of(name, case, {'other photo': own[number - 1]}))
     return found
 
 
 def painted_pairs(folder):
-    """Pairs of style transfers, as of `photo_pairs`; a true one differs in the noise it began with.
+    """Pairs of style transfers, as of `photo_pairs`; true ones differ in the noise they began with.
     """
     folder = Path(folder)
     data, gallery = images.bundled_photo().parent, images.ASSETS / 'gallery'
@@ -103,8 +109,9 @@ def painted_pairs(folder):
     painting, other_painting = images.PAINTING, gallery / 'circles_and_triangles.png'
     made = {}
     for name, content, style, seed in (
-            ('first', photo, painting, 1), ('itself', photo, painting, 2),
-            ('other photo', other_photo, painting, 2), ('other painting', photo, other_painting, 2),
+            ('first', photo, painting, 1), ('second', photo, painting, 2),
+            ('third', photo, painting, 3), ('other photo', other_photo, painting, 2),
+            ('other painting', photo, other_painting, 2),
             ('both swapped', other_photo, other_painting, 2)):
         out = folder / name.replace(' ', '_')
         styletransfer.main([*PAINT, '--crop', '--content', str(content), '--style', str(style),
@@ -112,13 +119,11 @@ def painted_pairs(folder):
         made[name] = images.read(out / 'result.png')
     path = folder / 'painted.jpg'
     path.write_bytes(figure_of([made.pop('first')], 1, side=150))
-    # The photo and the painting themselves are neither.
     for name, source in (('the photo', photo), ('the painting', painting)):
         made[name] = images.resize(images.crop_square(images.read(source)), 160)
-    own = made['itself']
-    pairs = {f'transfer, {name}': (rgb, path, 0, name == 'itself') for name, rgb in made.items()}
-    return {**pairs, **{f'transfer, {mistake}': (rgb, path, 0, False)
-                        for mistake, rgb in wrong(own).items()}}
+    case = Case(made.pop('second'), path, (1, 1), 0)
+    again = case._replace(ours=made.pop('third'))
+    return {**cases_of('transfer', case, made), 'transfer, itself once more': again}
 
 
 def same_pairs(folder):
@@ -126,43 +131,78 @@ def same_pairs(folder):
     rgb = images.read(images.ASSETS / 'gallery' / 'styletransfer.png')
     path = Path(folder) / 'same.jpg'
     Image.fromarray(rgb).save(path, quality=90)
-    pairs = {'picture, itself': (rgb, path, None, True)}
     other = images.resize(images.crop_square(images.read(images.PAINTING)), min(rgb.shape[:2]))
-    pairs['picture, other picture'] = (other, path, None, False)
-    return {**pairs, **{f'picture, {mistake}': (changed, path, None, False)
-                        for mistake, changed in wrong(rgb).items()}}
+    return cases_of('picture', Case(rgb, path, None, 0, framed=False), {'other picture': other})
 
 
-def judge(pair, limits, network, columns):
-    """Measure a pair as the recipe does: a list of `judging.Judged`.
+def published_pairs(name, run, figures):
+    """Pairs of the last panel of a published figure and a run, as of `photo_pairs`.
 
     Args:
-        pair: (ours, path of the figure, number of the panel or None, whether it is true).
+        name: of the figure in the manifest.
+        run: folder of the recipe's run.
+        figures: folder of the figures and of what they are made from.
+    """
+    figure = manifest.read()[0][name]
+    panel = figure.panels[-1]
+    ours = images.read(Path(run) / panel['ours']['file'])
+    case = Case(ours, manifest.find(figure, figures), figure.grid, panel['at'], figure.framed,
+                figure.scaling)
+    others = {f'the {source}': images.resize(images.crop_square(images.read(
+        manifest.find_input(figure, source, figures))), len(ours)) for source in figure.inputs}
+    others['another photo and painting'] = images.resize(images.crop_square(images.read(
+        images.ASSETS / 'gallery' / 'styletransfer.png')), len(ours))
+    return cases_of(name, case, others)
+
+
+def cases_of(name, case, others):
+    """A true case, what is wrong with it by mistakes, and other pictures in its place.
+
+    Args:
+        name: begins the names of all.
+        case: the true one.
+        others: name to RGB uint8 arrays of its size.
+    """
+    return {f'{name}, itself': case,
+            **{f'{name}, {mistake}': case._replace(ours=rgb, true=False)
+               for mistake, rgb in {**others, **wrong(case.ours)}.items()}}
+
+
+def judge(case, limits, network):
+    """Measure a `Case` as the recipe does: a list of `judging.Judged`.
+
+    Args:
         limits: of its kind.
         network: `pictures.InNetwork`.
-        columns: of the figure's panels, with as many rows.
     """
-    ours, path, number, _ = pair
-    rgb = images.read(path)
-    panel = rgb if number is None else grids.cut(rgb, columns, columns)[number]
-    aligned = alignment.align(ours, panel, number is not None, 'sampled', alignment.jpeg_of(path))
-    return judging.judge(aligned.ours, aligned.theirs, limits, network)
+    theirs = images.read(case.path)
+    if case.grid is not None:
+        theirs = grids.cut(theirs, *case.grid)[case.panel]
+    pair = alignment.align(case.ours, theirs, case.framed, case.scaling,
+                           alignment.jpeg_of(case.path))
+    return judging.judge(pair.ours, pair.theirs, limits, network)
 
 
 def main():
     """Print the table."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--run', help='of the manifest\'s call for recipes-style-grid')
+    parser.add_argument('--figures', help='folder of the published figures')
+    options = parser.parse_args()
     _, kinds = manifest.read()
     network = pictures.InNetwork.of('vgg19_small')
     with tempfile.TemporaryDirectory() as folder:
-        for kind, pairs, columns in (('photo', photo_pairs(folder), 2),
-                                     ('same', same_pairs(folder), 1),
-                                     ('painted', painted_pairs(folder), 1)):
-            for name, pair in pairs.items():
-                judged = judge(pair, kinds[kind], network, columns)
-                values = ' | '.join(f'{row.value:.3f}' + ('*' if row.passes is False else '')
+        sets = [('photo', photo_pairs(folder)), ('same', same_pairs(folder)),
+                ('repainted', painted_pairs(folder))]
+        if options.run:
+            sets += [('painted', published_pairs(name, options.run, options.figures))
+                     for name in ('recipes-style-grid', 'recipes-style-final')]
+        for kind, cases in sets:
+            for name, case in cases.items():
+                judged = judge(case, kinds[kind], network)
+                values = ' | '.join(f'{row.value:.3f}' + (' !' if row.passes is False else '')
                                     for row in judged)
-                print(f'| {kind} | {name} | {"true" if pair[-1] else "wrong"} | {values} | '
+                print(f'| {kind} | {name} | {"true" if case.true else "wrong"} | {values} | '
                       f'{"alike" if judging.verdict(judged) else "not alike"} |', flush=True)
 
 
