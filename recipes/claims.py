@@ -138,11 +138,13 @@ CLAIMS = (
                                                       s.facts.style[:4])),
     Claim('fading', 'maps of a channel\'s sum fade with depth, so the single element suits deep '
           'layers and the sum shallow ones', 'the article, tour of the layers',
-          'deviation over mean of the blurred magnitude, of sum and strongest element',
-          lambda s: claims.fading_maps(s.guided, s.photos[:2], s.guided.layers)),
+          'mean brightness of the drawn maps of the strongest channels: of the sum in the photo, '
+          'of the strongest element in what it sees', lambda s: claims.fading_maps(
+              s.guided, s.net, s.photos[:2], s.guided.layers)),
     Claim('lines', 'a deep content layer alone loses colour and bends lines; early layers bring '
           'both back', 'the article, content reconstruction; Gatys et al. 2015, figure 1',
-          'saturation, and distance of edges from straight lines, of a drawn picture',
+          'of a drawn picture: distance of the blurred colours in a*b*, saturation, distance of '
+          'edges from straight lines',
           lambda s: claims.colour_and_lines(s.model, s.weights, s.facts.content,
                                             s.facts.style[0])),
     Claim('positions', 'style alone loses positions', 'the article, style; Gatys et al. 2015',
@@ -166,8 +168,9 @@ CLAIMS = (
           'al. 2014, 3', 'score of the class with the map added, 2 grey levels a pixel',
           lambda s: claims.map_raises_score(s.ways, s.photos, s.scores)),
     Claim('strides', 'strided convolution replaces pooling at equal accuracy',
-          'Springenberg et al. 2015, table 3', 'short training on small data: drawn pictures of six classes, or '
-          '--labelled', lambda s: claims.strides_will_do(s.labelled)),
+          'Springenberg et al. 2015, table 3',
+          'short training on small data: drawn pictures of six classes, or --labelled',
+          lambda s: claims.strides_will_do(s.labelled)),
     Claim('random', 'guided backprop and deconvnet hardly change when upper layers are random, '
           'the gradient does',
           'Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie et al. 2018',
@@ -216,7 +219,8 @@ def save(run, rows, options):
     """Save the table as claims.csv and claims.md."""
     run.save_table('claims.csv', COLUMNS, rows)
     lines = [f'# What the articles claim, measured on {options.model}', '',
-             '| claim | where it stands | how it was measured | figure | |', '|---|---|---|---|---|']
+             '| claim | where it stands | how it was measured | figure | |',
+             '|---|---|---|---|---|']
     for _, text, source, how, figure, verdict, _ in rows:
         lines.append('| ' + ' | '.join(cell.replace('|', '/') for cell in (
             text, source, how, figure, f'**{verdict}**')) + ' |')

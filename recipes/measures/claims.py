@@ -10,11 +10,12 @@ from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from recipes import reconstruct, styletransfer, train_all_cnn
-from recipes.common import command_line, images, maps, palettes, projections, receptive_fields
-from recipes.common.receptive_fields import receptive_field
-from recipes.measures import drawn_classes, layers as layer_measures, pictures, ways_back
+from recipes.common import (colours, images, palettes, projections, receptive_fields, runs,
+                            straight_lines)
+from recipes.measures import drawn_classes, layers as layer_measures, ways_back
 
 HOLDS, FAILS, UNKNOWN = 'holds', 'does not hold', 'cannot be told from this network'
 
@@ -106,7 +107,7 @@ def simple_detectors(ways, net, pictures_in, names):
         gradients = np.concatenate([ways.back('gradient', batch[part:part + 8], name,
                                               seeds[part:part + 8])
                                     for part in range(0, len(channels), 8)])
-        fields = receptive_field(net[name])
+        fields = receptive_fields.receptive_field(net[name])
         patches = [receptive_fields.gradient_patch_of(
             fields, projections.unit_indices(activation, name, channel)[0][1:], gradient)
             for channel, gradient in zip(channels, gradients)]
@@ -116,11 +117,12 @@ def simple_detectors(ways, net, pictures_in, names):
     return found(figure, values[0] > 0.5 and values[-1] < 0.5 * values[0])
 
 
-def fading_maps(ways, pictures_in, names, whole=True):
-    """The map of a channel's sum fades with depth, while that of its largest element does not.
+def fading_maps(ways, net, pictures_in, names, whole=True):
+    """The map of a channel's sum fades with depth, that of its largest element less so.
 
-    Contrast is the deviation over the mean of a map's blurred magnitude, by guided backprop, of the
-    four channels with the largest sums.
+    Both are drawn by guided backprop, for the four channels with the largest sums: the sum's over
+    the photo, the element's over what it sees, each white at its 99.5 % quantile. What fades is
+    the mean brightness.
 
     Args:
         names: of a shallow and a deep layer.
@@ -128,25 +130,25 @@ def fading_maps(ways, pictures_in, names, whole=True):
     """
     values = {}
     for name in names:
+        fields = receptive_fields.receptive_field(net[name])
         activation = ways.activations(pictures_in)[name]
-        strongest = np.argsort(-activation.sum(axis=(0, 2, 3)))[:4]
-        for kind in ('sum', 'element'):
-            contrasts = []
-            for channel in strongest:
-                seed = projections.unit_seed(activation, name, channel)
-                if kind == 'sum' and whole:
-                    seed = np.zeros_like(activation)
-                    seed[:, channel] = 1
-                contrasts += [ways_back.contrast(one) for one in
-                              ways.back('guided', pictures_in, name, seed)]
-            values[kind, name] = float(np.mean(contrasts))
+        for channel in np.argsort(-activation.sum(axis=(0, 2, 3)))[:4]:
+            element, sums = projections.unit_seed(activation, name, channel), np.zeros_like(
+                activation)
+            sums[:, channel] = 1
+            places = projections.unit_indices(activation, name, channel)
+            shown = [receptive_fields.gradient_patch_of(fields, place[1:], one) for place, one in
+                     zip(places, ways.back('guided', pictures_in, name, element))]
+            values.setdefault(('element', name), []).extend(map(ways_back.brightness, shown))
+            shown = ways.back('guided', pictures_in, name, sums) if whole else shown
+            values.setdefault(('sum', name), []).extend(map(ways_back.brightness, shown))
     shallow, deep = names
-    figure = 'contrast, ' + '; '.join(
-        f'{kind}: {shallow} {values[kind, shallow]:.2f}, {deep} {values[kind, deep]:.2f}'
+    means = {key: float(np.mean(found_)) for key, found_ in values.items()}
+    left = {kind: means[kind, deep] / means[kind, shallow] for kind in ('sum', 'element')}
+    figure = 'brightness, ' + '; '.join(
+        f'{kind}: {shallow} {means[kind, shallow]:.2f}, {deep} {means[kind, deep]:.2f}'
         for kind in ('sum', 'element'))
-    # An element's map is small where it sees little; the claim is that a sum's has less than it.
-    return found(figure, values['sum', deep] < 0.8 * values['sum', shallow]
-                 and values['sum', deep] < values['element', deep])
+    return found(figure, left['sum'] < 0.8 and left['sum'] < left['element'] - 0.05)
 
 
 def colour_and_lines(model, weights, deep, first, size=96, evaluations=120):
@@ -158,13 +160,24 @@ def colour_and_lines(model, weights, deep, first, size=96, evaluations=120):
         size: of the drawn picture, in pixels.
         evaluations: of the loss.
     """
-    rows = reconstructed(['--lines', '--layers', deep, f'{first}=0.1,{deep}', '--size', str(size),
-                          '--evals', str(evaluations)], model, weights)[0]
-    (lost, bent), (back, straight) = ((float(row['saturation']), float(row['edges_from_lines']))
-                                      for row in rows)
-    figure = (f'{deep} alone: saturation {lost:.3f}, edges {bent:.2f} pixels off; with {first}: '
-              f'{back:.3f}, {straight:.2f}')
-    return found(figure, lost < 0.85 * back and bent > 1.5 * straight)
+    rows, shown = reconstructed(['--lines', '--layers', deep, f'{first}=0.1,{deep}', '--size',
+                                 str(size), '--evals', str(evaluations)], model, weights)
+    picture = straight_lines.draw(size)
+    (far, lost, bent), (near, back, straight) = (
+        (colours_off(rgb, picture), float(row['saturation']), float(row['edges_from_lines']))
+        for rgb, row in zip(shown, rows))
+    figure = (f'{deep} alone: colours {far:.1f} off, saturation {lost:.3f} of '
+              f'{colours.saturation(picture):.3f}, edges {bent:.2f} pixels off; with {first}: '
+              f'{near:.1f}, {back:.3f}, {straight:.2f}')
+    return found(figure, far > 2 * near and bent > 1.5 * straight)
+
+
+def colours_off(rgb, picture, blur=2.0):
+    """The mean distance in a*b* of a picture's colours from another's, both blurred by so many
+    pixels: fine colourful noise is no colour."""
+    first, second = (palettes.to_lab(gaussian_filter(x, (blur, blur, 0)))[:, :, 1:]
+                     for x in (rgb, picture))
+    return float(np.linalg.norm(first - second, axis=2).mean())
 
 
 def reconstructed(arguments, model, weights):
@@ -259,7 +272,7 @@ def ever_less_change(model, weights, size=96, rounds=6, evaluations=15, order=1)
         out = Path(folder) / 'run'
         styletransfer.main([*of_network(model, weights), '--size', str(size), '--rounds',
                             str(rounds), '--evals', str(evaluations), '--quiet', '--out', str(out)])
-        record = styletransfer.runs.read_record(out)
+        record = runs.read_record(out)
         losses = [entry['total'] for entry in record['rounds']][1:][::order]
         shown = [images.read(out / f'round_{number:02d}.png').astype(float)
                  for number in range(1, rounds + 1)][::order]

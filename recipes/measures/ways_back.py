@@ -1,10 +1,9 @@
-"""The ways back from a network to the picture, compiled once, and what is measured of their maps."""
+"""The ways back from a network to the picture, compiled once, and measures of their maps."""
 
 import contextlib
 
 import lasagne
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from recipes.common import maps, projections
 from recipes.measures import pictures
@@ -110,15 +109,13 @@ def negative(gradients):
     return float((there < 0).mean()) if there.size else None
 
 
-def contrast(gradient, blur=2.0):
-    """How unequally a map is spread over a picture: deviation over mean of its blurred magnitude.
+def brightness(gradient):
+    """The mean of a map as it is drawn, white at its 99.5 % quantile; 0..1.
 
     Args:
         gradient: (3, rows, columns).
-        blur: pixels, the deviation of a Gaussian.
     """
-    x = gaussian_filter(maps.magnitude(gradient).astype('float64'), blur)
-    return float(x.std() / x.mean()) if x.mean() > 0 else 0.0
+    return float(maps.panels(gradient)[0].mean() / 255)
 
 
 def alike(first, second):
