@@ -11,7 +11,7 @@ network. Limits are ours: the articles give none.
 
 import time
 from collections import namedtuple
-from functools import cached_property
+from functools import cached_property, partial
 
 import models
 import lasagne
@@ -105,9 +105,9 @@ class Subject:
 
     @cached_property
     def upper(self):
-        """Names of the upper half of the layers with weights."""
+        """Names of the upper third of the layers with weights."""
         names = ways_back.with_weights(self.net)
-        return names[len(names) // 2:]
+        return names[len(names) * 2 // 3:]
 
 
 def paintings():
@@ -116,6 +116,13 @@ def paintings():
             (images.PAINTING, images.ASSETS / 'gallery' / 'circles_and_triangles.png')]
 
 
+def random_layers(subject, method):
+    """The Finding of what random upper layers change."""
+    return claims.upper_layers_matter_not(subject.ways, subject.net, subject.photos,
+                                          subject.scores, subject.upper, method)
+
+
+LATER = 'Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie et al. 2018'
 CLAIMS = (
     Claim('negative', 'negative values in a guided map come only from the first convolution\'s '
           'negative kernels; plain gradients are negative everywhere', 'the article, guided '
@@ -171,12 +178,10 @@ CLAIMS = (
           'Springenberg et al. 2015, table 3',
           'short training on small data: drawn pictures of six classes, or --labelled',
           lambda s: claims.strides_will_do(s.labelled)),
-    Claim('random', 'guided backprop and deconvnet hardly change when upper layers are random, '
-          'the gradient does',
-          'Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie et al. 2018',
-          'rank correlation of magnitudes before and after the weights of the upper half of the '
-          'layers were shuffled', lambda s: claims.upper_layers_matter_not(
-              s.ways, s.net, s.photos, s.scores, s.upper)),
+    *(Claim(f'random-{method}', f'{words} hardly changes when upper layers are random, while the '
+            'gradient does', LATER, 'rank correlation of magnitudes before and after the upper '
+            'third of the layers got random weights', partial(random_layers, method=method))
+      for method, words in (('guided', 'guided backprop'), ('deconvnet', 'the deconvnet'))),
 )
 
 

@@ -43,8 +43,8 @@ SAME_PHOTO = 0.5  # SSIM: measured 0.75 and more for the photo of a figure, 0.35
 Compared = namedtuple('Compared', 'figure title ours theirs done kind judged')
 
 # What a comparison has found: Compared of each pair; tables as (heading, columns, rows); what is
-# not alike, and what else is to be told, one line each.
-Findings = namedtuple('Findings', 'compared tables failures notes')
+# not alike, and what else is to be told, one line each; figures of the manifest that were compared.
+Findings = namedtuple('Findings', 'compared tables failures notes figures', defaults=([],))
 
 
 def main(arguments=None):
@@ -158,9 +158,10 @@ def reproduce(wanted, kinds, options):
     network = pictures.InNetwork.of(options.model, options.weights)
     run = runs.Run('compare', options.out, options.force)
     run.save_record(parameters={'reproduce': list(ready), 'model': options.model}, cells=[])
-    found, made = Findings([], [], [], missing), {}
+    found, made = Findings([], [], [], missing, [figure for figure in wanted
+                                                 if figure.name in ready]), {}
     with run.recorded():
-        for figure in (figure for figure in wanted if figure.name in ready):
+        for figure in found.figures:
             folder = make(figure, ready[figure.name], made, run, options)
             found.compared.extend(compare_figure(figure, folder, ready[figure.name][0],
                                                  kinds, network))
@@ -238,7 +239,7 @@ def compare(published, kinds, options):
         compared = compare_runs(ours, theirs, records, kinds, network)
     elif wanted:
         compared = Findings([one for figure in wanted for one in compare_figure(
-            figure, ours, manifest.find(figure, theirs), kinds, network)], [], [], [])
+            figure, ours, manifest.find(figure, theirs), kinds, network)], [], [], [], wanted)
     else:
         compared = Findings(compare_pictures(ours, theirs, kinds, network, options), [], [], [])
     run = runs.Run('compare', options.out, options.force)
@@ -548,8 +549,17 @@ def save(run, found):
         'failures': ''.join(f'<li>{in_page(line)}</li>' for line in found.failures),
         'notes': ''.join(f'<li>left out: {in_page(line)}</li>' for line in found.notes),
         'tables': ''.join(table_in_page(*table) for table in found.tables),
+        'figures': ''.join(map(figure_in_page, found.figures)),
         'pairs': ''.join(pair_in_page(number, one)
                          for number, one in enumerate(found.compared, start=1))})
+
+
+def figure_in_page(figure):
+    """What the manifest says of a figure as it stands in the page."""
+    where = in_page(f'{figure.paper}, {figure.number}')
+    return (f'<p><b>{in_page(figure.name)}</b>, {where}: {in_page(figure.shows)}. '
+            f'{in_page(figure.note)}<br><code>python recipes/compare.py --reproduce '
+            f'{in_page(figure.name)}</code></p>')
 
 
 def table_in_page(heading, columns, rows):
