@@ -145,9 +145,9 @@ CLAIMS = (
                                                       s.facts.style[:4])),
     Claim('fading', 'maps of a channel\'s sum fade with depth, so the single element suits deep '
           'layers and the sum shallow ones', 'the article, tour of the layers',
-          'mean brightness of the drawn maps of the strongest channels: of the sum in the photo, '
-          'of the strongest element in what it sees', lambda s: claims.fading_maps(
-              s.guided, s.net, s.photos[:2], s.guided.layers)),
+          'of the strongest channels the mean brightness of the sum\'s map, and the share of the '
+          'photo that the strongest element sees', lambda s: claims.fading_maps(
+              s.guided, s.photos[:2], s.guided.layers)),
     Claim('lines', 'a deep content layer alone loses colour and bends lines; early layers bring '
           'both back', 'the article, content reconstruction; Gatys et al. 2015, figure 1',
           'of a drawn picture: distance of the blurred colours in a*b*, saturation, distance of '
