@@ -167,7 +167,8 @@ CLAIMS = (
     Claim('iterations', 'too many iterations lower the loss while the picture changes less and '
           'less', 'the article, style transfer',
           'loss and change of the pixels from round to round',
-          lambda s: claims.ever_less_change(s.model, s.weights)),
+          lambda s: claims.ever_less_change(
+              *claims.painted_rounds(s.model, s.weights))),
     Claim('palette', 'a reduced palette keeps peaks of the distribution that full colour smears',
           'the article, control', 'peaks over a* and b* that are peaks of the result',
           lambda s: claims.palette_keeps_peaks(s.model, s.weights, s.facts.style[:3])),
@@ -176,7 +177,7 @@ CLAIMS = (
           lambda s: claims.map_raises_score(s.ways, s.photos, s.scores)),
     Claim('strides', 'strided convolution replaces pooling at equal accuracy',
           'Springenberg et al. 2015, table 3',
-          'short training on small data: drawn pictures of six classes, or --labelled',
+          'short training on small data: drawn patterns of four classes, or --labelled',
           lambda s: claims.strides_will_do(s.labelled)),
     *(Claim(f'random-{method}', f'{words} hardly changes when upper layers are random, while the '
             'gradient does', LATER, 'rank correlation of magnitudes before and after the upper '

@@ -257,26 +257,34 @@ def neighbours_alike(ways, pictures_in, groups, side=6):
                  inside > across + 0.05)
 
 
-def ever_less_change(model, weights, size=96, rounds=6, evaluations=15, order=1):
-    """More iterations lower the loss, while the picture changes less and less.
+def painted_rounds(model, weights, size=96, rounds=6, evaluations=15):
+    """Paint the bundled photo: (loss after each round, pictures of the rounds, float64).
 
     Args:
-        order: of the rounds, 1 as they were painted, -1 backwards.
+        model, weights: as of `models.load`.
+        size, rounds, evaluations: of styletransfer.py.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'run'
         styletransfer.main([*of_network(model, weights), '--size', str(size), '--rounds',
                             str(rounds), '--evals', str(evaluations), '--quiet', '--out', str(out)])
-        record = runs.read_record(out)
-        losses = [entry['total'] for entry in record['rounds']][1:][::order]
-        shown = [images.read(out / f'round_{number:02d}.png').astype(float)
-                 for number in range(1, rounds + 1)][::order]
+        losses = [entry['total'] for entry in runs.read_record(out)['rounds']][1:]
+        return losses, [images.read(out / f'round_{number:02d}.png').astype('float64')
+                        for number in range(1, rounds + 1)]
+
+
+def ever_less_change(losses, shown):
+    """More iterations lower the loss, while the picture changes less and less.
+
+    Args:
+        losses, shown: as of `painted_rounds`.
+    """
     changes = [float(abs(a - b).mean()) for a, b in zip(shown[1:], shown)]
     half = len(changes) // 2
     early, late = np.mean(changes[:half]), np.mean(changes[-half:])
-    figure = (f'loss {losses[0]:.3g} to {losses[-1]:.3g} from round 1 to {rounds}; change of a '
-              f'pixel from round to round {", ".join(f"{change:.1f}" for change in changes)} grey '
-              'levels')
+    figure = (f'loss {losses[0]:.3g} to {losses[-1]:.3g} from round 1 to {len(losses)}; change of '
+              f'a pixel from round to round {", ".join(f"{change:.1f}" for change in changes)} '
+              'grey levels')
     return found(figure, losses[-1] < losses[0] and late < 0.7 * early)
 
 
@@ -331,7 +339,7 @@ def map_raises_score(ways, pictures_in, layer, levels=2.0, sign=1,
     return found(figure, shares[0][0] == len(pictures_in))
 
 
-def strides_will_do(data, width=0.2, epochs=12, models_=('base_cnn_c', 'all_cnn_c'), rate=0.02):
+def strides_will_do(data, width=0.2, epochs=8, models_=('base_cnn_c', 'all_cnn_c'), rate=0.01):
     """Convolutions of stride 2 replace pooling at equal accuracy, in a short training.
 
     Args:
@@ -347,7 +355,7 @@ def strides_will_do(data, width=0.2, epochs=12, models_=('base_cnn_c', 'all_cnn_
         for model in models_:
             out = Path(folder) / model
             train_all_cnn.main([str(path), '--model', model, '--width', str(width), '--epochs',
-                                str(epochs), '--rate', str(rate), '--batch', '16', '--quiet',
+                                str(epochs), '--rate', str(rate), '--batch', '8', '--quiet',
                                 '--out', str(out)])
             with open(out / 'epochs.csv', encoding='utf-8') as file:
                 errors.append(float(list(csv.DictReader(file))[-1]['test_error']))

@@ -106,8 +106,10 @@ def test_neighbouring_layers_are_alike(subject):
 
 
 def test_pictures_change_less_and_less():
-    assert verdict(claims.ever_less_change(MODEL, None, 48, 4, 8)) == HOLDS
-    assert verdict(claims.ever_less_change(MODEL, None, 48, 4, 8, order=-1)) == FAILS
+    losses, shown = claims.painted_rounds(MODEL, None, 48, 4, 8)
+    assert verdict(claims.ever_less_change(losses, shown)) == HOLDS
+    assert verdict(claims.ever_less_change(losses, shown[::-1])) == FAILS
+    assert verdict(claims.ever_less_change(losses[::-1], shown)) == FAILS
 
 
 def painted(arguments):
@@ -143,13 +145,31 @@ def test_the_map_raises_the_score(subject):
     assert verdict(claims.map_raises_score(*given, methods=('deconvnet',))) == FAILS
 
 
+@pytest.mark.parametrize('errors, wanted', [((20, 22), HOLDS), ((20, 40), FAILS),
+                                             ((70, 71), UNKNOWN)])
+def test_errors_of_strides_and_pooling_are_compared(monkeypatch, errors, wanted):
+    """Of errors that are given; the slow test trains."""
+    told = dict(zip(('base_cnn_c', 'all_cnn_c'), errors))
+
+    def trained(arguments):
+        assert np.load(arguments[0])['images'].shape[1:] == (32, 32, 3)
+        out = Path(arguments[arguments.index('--out') + 1])
+        out.mkdir()
+        error = told[arguments[arguments.index('--model') + 1]]
+        (out / 'epochs.csv').write_text(f'epoch,test_error\n1,75.0\n2,{error}\n')
+
+    monkeypatch.setattr(claims.train_all_cnn, 'main', trained)
+    assert verdict(claims.strides_will_do(None)) == wanted
+
+
+@pytest.mark.slow
 def test_strides_do_what_pooling_does(tmp_path):
-    assert verdict(claims.strides_will_do(None, width=0.1, epochs=5)) == HOLDS
+    assert verdict(claims.strides_will_do(None)) == HOLDS
     random = np.random.RandomState(0)
     pictures, labels = drawn_classes.draw(300)
     np.savez(tmp_path / 'mixed.npz', images=pictures, labels=random.permutation(labels),
              split=np.where(np.arange(300) < 200, 'train', 'held_out'))
-    assert verdict(claims.strides_will_do(tmp_path / 'mixed.npz', 0.05, 1)) == UNKNOWN
+    assert verdict(claims.strides_will_do(tmp_path / 'mixed.npz', epochs=2)) == UNKNOWN
 
 
 def test_random_upper_layers_change_the_gradient_only(subject):
