@@ -541,9 +541,10 @@ def save(run, found):
     for heading, columns, rows in found.tables:
         run.save_table(f'{heading.split()[0].lower()}.csv', columns, rows)
     run.save_record(failures=found.failures, notes=found.notes)
-    verdict = ('alike' if not found.failures else f'{len(found.failures)} not alike')
-    if not any(judging.verdict(one.judged) is not None for one in found.compared):
-        verdict = 'no verdict' if not found.failures else verdict
+    verdict = f'{len(found.failures)} not alike' if found.failures else 'alike'
+    without = sum(judging.verdict(one.judged) is None for one in found.compared)
+    if without:
+        verdict += f', {without} of {len(found.compared)} panels without a verdict'
     drawing.fill_page(run, 'compare.html', PAGE, {
         'verdict': verdict, 'class': 'bad' if found.failures else 'good',
         'failures': ''.join(f'<li>{in_page(line)}</li>' for line in found.failures),

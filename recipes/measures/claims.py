@@ -19,8 +19,8 @@ from recipes.measures import drawn_classes, layers as layer_measures, ways_back
 
 HOLDS, FAILS, UNKNOWN = 'holds', 'does not hold', 'cannot be told from this network'
 
-# Of learning, the largest of 0.01 and 0.003 at which the network learns; the paper too takes the best
-# of several for each.
+# Of learning: the largest of 0.01 and 0.003 at which the network learns; the paper too takes the
+# best of several for each.
 RATES = {'base_cnn_c': 0.01, 'all_cnn_c': 0.003}
 
 # What was found: the numbers in words; HOLDS, FAILS or UNKNOWN.
