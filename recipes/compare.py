@@ -132,9 +132,10 @@ def find_all(figure, folder):
     Raises:
         ArchiveError: something is missing; says where it comes from.
     """
+    path = manifest.find(figure, folder)
     inputs = {name: manifest.find_input(figure, name, folder)
               for name, source in figure.inputs.items() if not isinstance(source, int)}
-    return manifest.find(figure, folder), inputs, manifest.find_weights(figure, folder)
+    return path, inputs, manifest.find_weights(figure, folder)
 
 
 def reproduce(wanted, kinds, options):
