@@ -65,6 +65,17 @@ class Subject:
         """The ways back from the scores, compiled."""
         return ways_back.WaysBack(self.net, [self.scores])
 
+    @property
+    def with_switches(self):
+        """The ways back, of a network with pooling.
+
+        Raises:
+            ArchiveError: it has none.
+        """
+        if not any(isinstance(layer, lasagne.layers.Pool2DLayer) for layer in self.net.values()):
+            raise ArchiveError(f'{self.model} has no pooling, so no switches to compare with')
+        return self.ways
+
     @cached_property
     def gradients(self):
         """The gradient from layers for a style, compiled."""
@@ -136,7 +147,7 @@ CLAIMS = (
     Claim('switches', 'a deconvnet without switches cannot tell photos apart',
           'Springenberg et al. 2015, 3.4', 'rank correlation of the maps of different photos, in '
           'All-CNN-C with random weights and in this network', lambda s: claims.no_switches(
-              s.strided, s.ways, s.strided.layers[0], s.scores, s.photos[:, :, :32, :32],
+              s.strided, s.with_switches, s.strided.layers[0], s.scores, s.photos[:, :, :32, :32],
               s.photos)),
     Claim('early', 'units of early layers are colour and gradient detectors', 'the article, tour '
           'of the layers; Zeiler & Fergus 2014, figure 2',

@@ -60,8 +60,8 @@ def main(arguments=None):
         found, run = reproduce(wanted, kinds, options)
     else:
         found, run = compare(published, kinds, options)
-    save(run, found)
-    run.save_record(status='finished')
+    with run.recorded():
+        save(run, found)
     if not options.quiet:
         show(run, found)
     if found.failures:
@@ -475,7 +475,7 @@ def tables_of_records(records):
             for row in judging.differences(*(record.get(part, {}) for record in records))]
     rows += [(part, *(record.get(part) for record in records)) for part in ('threads', 'seconds')
              if records[0].get(part) != records[1].get(part)]
-    return 'What differs in parameters and versions', ['', 'first run', 'second run'], rows
+    return 'Differences in parameters and versions', ['', 'first run', 'second run'], rows
 
 
 def tables_of_losses(first, second, records):

@@ -249,6 +249,8 @@ def neighbours_alike(ways, pictures_in, groups, side=6):
         groups: lists of names of layers, each a group at one resolution.
         side: of the grid of places.
     """
+    if len(groups) < 2:
+        return Finding('it has less than two groups of convolutions between poolings', UNKNOWN)
     there = {name: layer_measures.at_places(activation, side)
              for name, activation in ways.activations(pictures_in).items()}
 

@@ -10,9 +10,11 @@ import theano
 from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
+from models.errors import ArchiveError
 from recipes.common import colours, images, losses, palettes
 
 BRIGHTEST = 0.05      # of a map's pixels, whose overlap is measured
+WINDOW = 11           # pixels of the sides of SSIM's windows
 QUANTILES = 1024      # of a distribution of colours along one direction
 SMALLEST_SPREAD = 5.0  # in L*a*b*: a picture of less has next to one colour
 # Directions in L*a*b* along which distributions are compared: edges, faces and corners of a cube.
@@ -25,7 +27,13 @@ def ssim(a, b):
     """The structural similarity of two pictures' luminances, -1..1 (Wang et al. 2004).
 
     Gaussian windows of deviation 1.5, as in the paper.
+
+    Raises:
+        ArchiveError: a picture is smaller than a window.
     """
+    if min(a.shape[:2]) < WINDOW:
+        raise ArchiveError(f'what two pictures share is {a.shape[1]}x{a.shape[0]} pixels; at least '
+                           f'{WINDOW}x{WINDOW} are needed to compare them')
     return float(structural_similarity(colours.luminance(a), colours.luminance(b), data_range=255,
                                        gaussian_weights=True, use_sample_covariance=False))
 

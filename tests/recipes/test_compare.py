@@ -94,13 +94,13 @@ def test_a_run_is_like_itself(tmp_path, painted):
 def test_two_runs_are_told_apart_by_parameters_pictures_and_losses(tmp_path, painted):
     out, failure = run(tmp_path, *painted)
     assert 'result.png' in failure
-    with open(out / 'what.csv') as file:
+    with open(out / 'differences.csv') as file:
         told = {row['']: (row['first run'], row['second run']) for row in csv.DictReader(file)}
     assert told['style_weight'] == ('100000.0', '1000.0')
     with open(out / 'losses.csv') as file:
         losses = {row['term']: row for row in csv.DictReader(file)}
     assert losses['style conv1_1']['they part at'] == 'evaluation 1, round 0'
-    assert 'What differs' in (out / 'compare.html').read_text()
+    assert 'Differences in parameters' in (out / 'compare.html').read_text()
 
 
 def test_losses_part_where_they_part():
