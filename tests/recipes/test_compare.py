@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -10,10 +11,18 @@ from PIL import Image
 
 from recipes import compare, saliency, styletransfer
 from recipes.common import images
-from recipes.measures import judging, manifest, wrong_pairs
+from recipes.measures import judging, manifest, pictures, wrong_pairs
 
 PAINT = ['--size', '48', '--rounds', '2', '--evals', '4', '--quiet', '--style-layers',
          'conv1_1,conv2_1', '--content-layers', 'conv2_1']
+
+
+@pytest.fixture(autouse=True, scope='module')
+def compiled_once():
+    """Compile the network in which pictures are compared once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures.InNetwork, 'of', lru_cache(pictures.InNetwork.of))
+        yield
 
 
 @pytest.fixture(scope='module')
