@@ -11,7 +11,8 @@ setup(
     python_requires='>=3.9,<3.13',  # 3.13 has numpy 2 only, whose C interface Theano's code lacks
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
     package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
-                  'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js']},
+                  'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js',
+                              'assets/*.json']},
     install_requires=[
         'theano-pymc==1.1.2',
         'lasagne==0.1',

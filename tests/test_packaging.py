@@ -33,7 +33,8 @@ def test_every_module_and_file_is_built(tmp_path):
     for name in ('models/embedded/vgg19_quarter.npz', 'models/weights/imagenet_classes.txt',
                  'models/runtime/c/winograd.c', 'recipes/assets/windy_night.jpg',
                  'recipes/assets/feature_atlas.html', 'recipes/assets/feature_atlas.css',
-                 'recipes/assets/feature_atlas.js', 'recipes/assets/watch.html'):
+                 'recipes/assets/feature_atlas.js', 'recipes/assets/watch.html',
+                 'recipes/assets/compare.html', 'recipes/assets/published_figures.json'):
         assert Path(name) in built
 
 

@@ -1,1 +1,1 @@
-"""Measures that tests, claims and comparisons use, and no recipe needs to run."""
+"""Detectors and measures for tests, claims and comparison; no recipe needs them to run."""

@@ -1,7 +1,6 @@
 """The page of the atlas, used as a designer would, in headless Chromium."""
 
 import json
-import shutil
 
 import pytest
 from PIL import Image
@@ -9,11 +8,6 @@ from PIL import Image
 from recipes import feature_atlas
 from recipes.common import images
 from recipes.style import selections
-
-FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-         '--disable-background-networking', '--disable-component-update', '--disable-sync',
-         '--window-size=1366,768')
-BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 
 
 @pytest.fixture(scope='module')
@@ -24,30 +18,6 @@ def page(tmp_path_factory):
     feature_atlas.main([str(folder / 'p.png'), '--layers', 'conv1_1,conv3_1', '--size', '64',
                         '--patches', '1', '--out', str(folder / 'run'), '--quiet'])
     return folder / 'run' / 'atlas.html'
-
-
-@pytest.fixture(scope='module')
-def browser(tmp_path_factory):
-    """Return (driver, folder of downloads), or skip where there is no Chromium."""
-    found = next((shutil.which(name) for name in BROWSERS if shutil.which(name)), None)
-    if found is None or shutil.which('chromedriver') is None:
-        pytest.skip('there is no Chromium with its driver (apt-get install chromium '
-                    'chromium-driver)')
-    webdriver = pytest.importorskip('selenium.webdriver')
-    downloads, own = tmp_path_factory.mktemp('downloads'), tmp_path_factory.mktemp('chromium')
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    for flag in (*FLAGS, f'--user-data-dir={own}'):
-        options.add_argument(flag)
-    options.add_experimental_option('prefs', {'download.default_directory': str(downloads),
-                                              'download.prompt_for_download': False})
-    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
-    service = webdriver.ChromeService(executable_path=shutil.which('chromedriver'))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        yield driver, downloads
-    finally:
-        driver.quit()
 
 
 class Hands:
