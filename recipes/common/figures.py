@@ -7,9 +7,10 @@ from collections import namedtuple
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from models import waiting
 from recipes.common import images, names, palettes
@@ -18,9 +19,9 @@ PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a cl
 SCALES = {'paper': 'jet', 'perceptual': 'viridis'}  # Zeiler & Fergus draw from blue to red
 MOST_NAMED = 10  # classes that a map tells apart by colours
 
-# A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; limits of the
-# values, or None for its own; value -> name of a map of classes, or None.
-Panel = namedtuple('Panel', 'picture title limits names', defaults=(None, None))
+# A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; value -> name
+# of a map of classes, or None.
+Panel = namedtuple('Panel', 'picture title names', defaults=(None,))
 
 
 def at_least(picture, pixels=PROJECTED):
@@ -35,9 +36,9 @@ def at_least(picture, pixels=PROJECTED):
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def coloured(values, scale='paper', limits=None):
-    """Draw values (rows, columns) by one of SCALES, RGB uint8, between limits or their own."""
-    low, high = limits or (values.min(), values.max())
+def coloured(values, scale='paper'):
+    """Draw values (rows, columns) by one of SCALES from the least to the largest, RGB uint8."""
+    low, high = values.min(), values.max()
     levels = (values - low) / (high - low) if high > low else np.zeros(values.shape)
     return np.rint(colormaps[SCALES[scale]](levels)[:, :, :3] * 255).astype('uint8')
 
@@ -51,25 +52,30 @@ def save_panels(path, panels, scale='paper', width=4.0):
         scale: one of SCALES.
         width: of each, in inches.
     """
-    figure = Figure(figsize=(width * len(panels), 1.25 * width), layout='constrained')
+    aspect = max(panel.picture.shape[0] / panel.picture.shape[1] for panel in panels)
+    figure = Figure(figsize=(width * len(panels), width * (min(3, aspect) + 0.35)),
+                    layout='constrained')
     FigureCanvasAgg(figure)
-    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        axis.axis('off')
+    tops, bottoms = figure.subplots(2, len(panels), squeeze=False,
+                                    height_ratios=[min(3, aspect), 0.05])
+    for axis, below, panel in zip(tops, bottoms, panels):
+        for one in (axis, below):
+            one.axis('off')
         _set_title(axis, panel.title)
         if panel.picture.ndim == 3:
             axis.imshow(panel.picture, interpolation='lanczos')
         elif panel.names is None:
-            low, high = panel.limits or (None, None)
-            drawn = axis.imshow(panel.picture, SCALES[scale], vmin=low, vmax=high,
-                                interpolation='nearest')
-            figure.colorbar(drawn, ax=axis, location='bottom', shrink=0.8)
+            below.axis('on')
+            drawn = axis.imshow(panel.picture, SCALES[scale], interpolation='nearest')
+            figure.colorbar(drawn, cax=below, orientation='horizontal', ticks=MaxNLocator(4))
         else:
-            _draw_names(axis, panel)
+            _draw_names(axis, below, panel)
     _save(figure, path)
 
 
-def _draw_names(axis, panel):
-    """Draw a map of classes, those at most places in colours of their own, with their names."""
+def _draw_names(axis, below, panel):
+    """Draw a map of classes, those at most places in colours of their own, and their names below.
+    """
     values, counts = np.unique(panel.picture, return_counts=True)
     order = values[np.argsort(-counts, kind='stable')]
     shown, rest = order[:MOST_NAMED], order[MOST_NAMED:]
@@ -77,15 +83,14 @@ def _draw_names(axis, panel):
     for place, value in enumerate(shown):
         places[panel.picture == value] = place
     colours = [*colormaps['tab10'].colors[:len(shown)], (0.85, 0.85, 0.85)]
-    axis.imshow(places, ListedColormap(colours), BoundaryNorm(np.arange(len(shown) + 2) - 0.5,
-                                                             len(shown) + 1),
+    axis.imshow(places, ListedColormap(colours), vmin=-0.5, vmax=len(shown) + 0.5,
                 interpolation='nearest')
     named = [Patch(color=colours[place], label=names.in_title(panel.names[int(value)]))
              for place, value in enumerate(shown)]
     if len(rest):
         named.append(Patch(color=colours[-1], label=f'{len(rest)} others'))
-    legend = axis.legend(handles=named, loc='upper center', bbox_to_anchor=(0.5, -0.02),
-                         ncols=2, fontsize=8, frameon=False)
+    legend = below.legend(handles=named, loc='upper center', ncols=2, fontsize=8, frameon=False,
+                          bbox_to_anchor=(0.5, 1.5))
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -171,6 +176,25 @@ def fill_page(run, name, template, parts):
                   template.read_text(encoding='utf-8'))
     with run.writing(name) as path:
         path.write_text(page, encoding='utf-8', errors='replace')  # names of files may be anything
+
+
+def tile(picture, side):
+    """Enlarge a picture to a square of so many pixels, each pixel a block: nothing is smoothed.
+
+    What is not square stands in the middle, on white.
+
+    Args:
+        picture: RGB uint8 (rows, columns, 3), no longer than the side.
+        side: pixels.
+    """
+    rows, columns = (max(1, round(length * side / max(picture.shape[:2])))
+                     for length in picture.shape[:2])
+    across = [np.arange(count) * length // count
+              for count, length in zip((rows, columns), picture.shape)]
+    found = np.full((side, side, 3), 255, 'uint8')
+    top, left = (side - rows) // 2, (side - columns) // 2
+    found[top:top + rows, left:left + columns] = picture[np.ix_(*across)]
+    return found
 
 
 def mosaic(pictures, columns, gap=2):
