@@ -30,7 +30,8 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=7,<10', 'ruff>=0.4,<1',
-                 'selenium>=4.11,<5; python_version >= "3.10"'],  # its maintained versions need it
+                 'selenium>=4.11,<5; python_version >= "3.10"',  # its maintained versions need it
+                 'axe-core-python>=0.1,<1; python_version >= "3.10"'],
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },

@@ -517,13 +517,14 @@ def save_sheet(run, group, shown, layer, parameters):
     run.save_arrays(f'{file}.npz', {
         f'{kind} {photo}': np.asarray(getattr(one, kind)) for photo, one in shown.items()
         for kind in ('patch', 'projection', 'window')})
-    return f'{layer}, {name}', pair
+    return f'{layer}, channel {name}', pair
 
 
 def save_steps(run, layers, signals):
     """Save what of a signal reaches each layer on the way down, as steps.png.
 
-    Each panel has the largest absolute value over the channels; the last one is the picture's.
+    Each panel has the largest absolute value over the channels, where the signal is in the picture;
+    the last one is the picture's.
 
     Args:
         run: its folder.
@@ -533,15 +534,21 @@ def save_steps(run, layers, signals):
     steps = list(zip(layers, signals))
     if len(steps) > STEPS:  # the first, the last, and some between, evenly
         steps = [steps[round(index)] for index in np.linspace(0, len(steps) - 1, STEPS)]
-    drawn = [np.repeat(maps.grey(signal[0])[:, :, None], 3, axis=2) for _, signal in steps[:-1]]
-    drawn.append(maps.signed(steps[-1][1][0], 100))
+    projection = steps[-1][1][0]
+    window = maps.window_of(projection)
+    drawn = []
+    for _, (signal,) in steps[:-1]:
+        part = maps.same_part(window, signal.shape[1:], projection.shape[1:])
+        drawn.append(np.repeat(maps.grey(signal)[part][:, :, None], 3, axis=2))
+    drawn.append(maps.signed(projection, 100)[window])
     side = max(3 * TILE, *(length for picture in drawn for length in picture.shape[:2]))
-    titles = [f'{name}: {signal.shape[2]}x{signal.shape[3]}' for name, signal in steps]
+    titles = [f'{name}, of {signal.shape[2]}x{signal.shape[3]} positions' for name, signal in steps]
     with run.writing('steps.png') as path:
         figures.save_grid(path, [figures.tile(picture, side) for picture in drawn], titles, 4,
                           width=12, interpolation='nearest',
-                          caption='The signal on its way down: at each layer the largest absolute '
-                                  'value over its channels; at last the picture.')
+                          caption='The signal of one photo on its way down: what reaches each '
+                                  'layer, the largest absolute value over its channels; at last '
+                                  'the picture. Each panel shows the same part.')
 
 
 def save_diagnosis(run, survey, filters, parameters):

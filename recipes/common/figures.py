@@ -1,6 +1,7 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
 import re
+import textwrap
 import warnings
 from collections import namedtuple
 
@@ -9,15 +10,17 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from models import waiting
+from models.errors import one_line
 from recipes.common import images, names, palettes
 
 PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a class
 SCALES = {'paper': 'jet', 'perceptual': 'viridis'}  # Zeiler & Fergus draw from blue to red
 MOST_NAMED = 10  # classes that a map tells apart by colours
+LETTERS = 14     # of a caption that fit in an inch
 
 # A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; value -> name
 # of a map of classes, or None.
@@ -95,7 +98,8 @@ def _draw_names(axis, below, panel):
         text.set_parse_math(False)
 
 
-def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None):
+def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None,
+              lead=None):
     """Save pictures in a grid, row by row.
 
     Args:
@@ -106,22 +110,47 @@ def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lancz
         width: of the figure, in inches.
         interpolation: 'nearest' for pictures whose pixels are to be seen.
         caption: below the grid, or None.
+        lead: (picture, title, boxes) that stands before all rows, two columns wide; boxes are
+            (number, (slice, slice) of rows and columns) to draw on it. None for none.
     """
     rows = -(-len(pictures) // columns)
+    across = columns + (0 if lead is None else 2)
     # What is taller than three times its width is shown smaller, or the figure had no end.
     aspect = min(3, max(picture.shape[0] / picture.shape[1] for picture in pictures))
-    figure = Figure(figsize=(width, rows * (width / columns * aspect + 0.3)),
+    figure = Figure(figsize=(width, rows * (width / across * aspect + 0.3)),
                     layout='constrained')
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    if lead is None:
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    else:
+        grid = figure.add_gridspec(rows, across)
+        _draw_boxes(figure.add_subplot(grid[:, :2]), *lead)
+        axes = [figure.add_subplot(grid[row, column])
+                for row in range(rows) for column in range(2, across)]
     for axis in axes:
         axis.axis('off')
     for axis, picture, title in zip(axes, pictures, titles):
         axis.imshow(picture, interpolation=interpolation)
         _set_title(axis, title)
     if caption:
-        figure.supxlabel(names.in_title(caption), fontsize=9, parse_math=False, wrap=True)
+        lines = textwrap.wrap(one_line(caption), round(width * LETTERS))
+        figure.supxlabel('\n'.join(lines), fontsize=9, parse_math=False)
     _save(figure, path)
+
+
+def _draw_boxes(axis, picture, title, boxes):
+    """Draw a picture with numbered boxes at parts of it."""
+    axis.axis('off')
+    axis.set_anchor('N')
+    axis.imshow(picture, interpolation='lanczos')
+    _set_title(axis, title)
+    for number, (rows, columns) in boxes:
+        for colour, line in (('black', 3), ('gold', 1.5)):
+            axis.add_patch(Rectangle((columns.start - 0.5, rows.start - 0.5),
+                                     columns.stop - columns.start, rows.stop - rows.start,
+                                     fill=False, edgecolor=colour, linewidth=line))
+        axis.text(columns.start, rows.start, number, fontsize=9, color='white', va='top',
+                  bbox={'facecolor': 'black', 'pad': 1, 'linewidth': 0})
 
 
 def save_distributions(path, pictures, titles, width=3.2):

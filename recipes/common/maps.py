@@ -95,6 +95,19 @@ def window_of(gradient):
                  for (first, end), length in zip(ends, energy.shape))
 
 
+def same_part(window, shape, of):
+    """The part of a map that shows what a window shows of a larger one, a position at least.
+
+    Args:
+        window: (slice, slice) of rows and columns.
+        shape: (rows, columns) of the map.
+        of: (rows, columns) of the larger one.
+    """
+    return tuple(slice(part.start * length // whole,
+                       max(-(-part.stop * length // whole), part.start * length // whole + 1))
+                 for part, length, whole in zip(window, shape, of))
+
+
 def _around(first, end, side, length):
     """A slice of so many pixels around another, moved inside a length, or cut to it."""
     start = max(0, min(first - (side - (end - first)) // 2, length - side))

@@ -3,8 +3,9 @@
     python tests/golden/occlusion.py
 
 Needs torch and captum, which the archive does not: made with PyTorch 2.14.1 and captum 0.9.0, in
-float64, on the networks and pictures of maps.py. Squares of 9 pixels every 4 on 32 pixels: the last
-ones stick out. The square is zero, and each of five pictures has its own class and channel.
+float64 (its averages are float32), on the networks and pictures of maps.py. Squares of 9 pixels
+every 4 on 32 pixels and on 20: the last ones stick out. The square is zero, and each of five
+pictures has its own class and channel.
 """
 
 import importlib.util

@@ -1,11 +1,18 @@
 """What the recipes' tests share."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import models
 from recipes.common import command_line, images, projections
+
+FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+         '--disable-background-networking', '--disable-component-update', '--disable-sync',
+         '--window-size=1366,768')
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 
 
 @pytest.fixture(scope='session')
@@ -55,3 +62,27 @@ def narrow_vgg19(tmp_path_factory):
         f'{name}.{part}': getattr(layer, part).get_value()
         for name, layer in net.items() if hasattr(layer, 'W') for part in 'Wb'})
     return path
+
+
+@pytest.fixture(scope='session')
+def browser(tmp_path_factory):
+    """Return (driver, folder of downloads), or skip where there is no Chromium."""
+    found = next((shutil.which(name) for name in BROWSERS if shutil.which(name)), None)
+    if found is None or shutil.which('chromedriver') is None:
+        pytest.skip('there is no Chromium with its driver (apt-get install chromium '
+                    'chromium-driver)')
+    webdriver = pytest.importorskip('selenium.webdriver')
+    downloads, own = tmp_path_factory.mktemp('downloads'), tmp_path_factory.mktemp('chromium')
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for flag in (*FLAGS, f'--user-data-dir={own}'):
+        options.add_argument(flag)
+    options.add_experimental_option('prefs', {'download.default_directory': str(downloads),
+                                              'download.prompt_for_download': False})
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    service = webdriver.ChromeService(executable_path=shutil.which('chromedriver'))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver, downloads
+    finally:
+        driver.quit()

@@ -39,11 +39,11 @@ def test_the_maps_are_captums_in_float64(network):
                                         channel=golden.maps.CHANNELS[number]).arrays()
             for kind in ('probability', 'sum'):
                 wanted = expected[f'{network} {kind}'][number]
-                # Scores of some hundreds, exact to 1e-14 of themselves, make probabilities of 1
-                # exact to 1e-12 only.
+                # captum keeps what it averages in float32, 6e-8. Scores of some hundreds, exact to
+                # 1e-14 of themselves, make probabilities near 1 exact to 1e-12 only.
                 largest = np.abs(wanted).max()
                 np.testing.assert_allclose(found[f'{kind}_importance'], wanted, rtol=0,
-                                           atol=max(1e-9 * largest, 1e-11))
+                                           atol=max(2e-7 * largest, 1e-11))
                 falls.append(largest)
     assert np.sum(np.array(falls) > 1e-3) >= 7  # of ten: some classes are out of the question
 
