@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from recipes import styletransfer
 from recipes.common import (colours, command_line, extents, figures, images, lbfgs, objective,
-                            runs, statistics, straight_lines, tiles)
+                            projections, runs, statistics, straight_lines, tiles)
 from recipes.common.scenes import Painting
 
 MARGIN = 8      # pixels of mirrored margin, painted and cut off
@@ -38,8 +38,7 @@ def main(arguments=None):
                else images.resize(images.read(options.picture), options.size))
     sets = [(text, command_line.layer_weights(text)) for text in options.layers]
     names = [layer for _, layers in sets for layer in layers]
-    options.content_layers, options.style_layers = names, []
-    net, mean_pixel = styletransfer.load_network(options)
+    net, mean_pixel = load_network(options.model, options.weights, options.pool, names)
     extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
     parameters = describe(options, picture)
@@ -48,19 +47,31 @@ def main(arguments=None):
     with run.recorded():
         try:
             for text, layers in sets:
-                results.append(reconstruct(net, mean_pixel, picture, text, layers, options))
+                with tqdm(total=options.evals, desc=text, disable=options.quiet,
+                          unit='eval') as bar:
+
+                    def show(loss, bar=bar):
+                        bar.set_postfix_str(f'loss {loss:.3g}', refresh=False)
+                        bar.update()
+
+                    random = np.random.RandomState(options.seed)
+                    found = reconstruct(
+                        net, mean_pixel, picture, layers, random,
+                        options.style_statistics if options.style else None, options.noise,
+                        options.tv_weight, options.evals, options.frames, show)
+                results.append(Result(text, *found, distance_of(found[0][-1], options.lines)))
                 run.save_picture(f'{len(results):02d}.png', results[-1].frames[-1],
                                  {**parameters, 'layers': text})
         finally:
             if results:
-                save(run, options, picture, results)
+                save(run, picture, results)
     if not options.quiet:
-        print(sentences(options, picture, results))
+        print(sentences(picture, results, distance_of(picture, options.lines)))
         print(run.folder / 'figure.png')
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('picture', nargs='?', help="whose activations to match (default: NASA's portrait of an "
@@ -101,7 +112,7 @@ def parse(arguments):
 
 
 def default_layers(facts, style):
-    """Return sets of layers that go deeper and deeper, as they are written on the command line.
+    """Sets of layers that go deeper and deeper, as they are written on the command line.
 
     Gatys et al. 2015, figure 1: for a style each set has one more layer than the one before; for
     a content each is one layer, and one more set has a little of the first layer with the last.
@@ -116,55 +127,86 @@ def default_layers(facts, style):
 
 
 def describe(options, picture):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+    """Every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layers style style_statistics lines size seed evals noise tv_weight'
     return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
 
 
-def reconstruct(net, mean_pixel, picture, text, layers, options):
-    """Return the `Result` of one set of layers.
+def load_network(model, weights, pool, layers):
+    """Load a network, cut off after the deepest of the layers, and the mean of its pictures.
+
+    Raises:
+        ArchiveError: a layer has no positions, so that nothing comes back from it.
+    """
+    net, _, mean_pixel = models.load(model, weights, pool, models.deepest_of(model, layers))
+    projections.require_maps(net, layers, model)
+    return net, mean_pixel
+
+
+def reconstruct(net, mean_pixel, picture, layers, random, kind=None, noise=NOISE,
+                tv_weight=TV_WEIGHT, evals=200, frames=5, show=None):
+    """Find a picture with the same activations as another in some layers, or the same statistics.
 
     Args:
         net: ordered dict of layers.
         mean_pixel: (3,), BGR.
         picture: RGB uint8 array.
-        text: the set as written.
         layers: name to factor.
-        options: with style, style_statistics, seed, evals, frames and quiet.
+        random: generator of the noise to start from.
+        kind: of statistics, one of `statistics.KINDS`; None matches the activations themselves.
+        noise: its largest grey level.
+        tv_weight: of the total variation, as a share of the picture's own.
+        evals: evaluations of loss and gradient.
+        frames: how many of the pictures on the way are kept.
+        show: function that is called with the loss after each evaluation, or None.
+
+    Returns:
+        (frames, counts, losses, saturation), as of `Result`.
     """
-    content, style = ([], list(layers)) if options.style else (list(layers), [])
-    terms = objective.Terms(net, content, style, options.style_statistics)
     wanted = images.prepare(images.extend(picture, MARGIN), mean_pixel)
+    aim = compile_objective(net, wanted, layers, kind, tv_weight)
+    found, counts = [], frame_counts(evals, frames)
+
+    def keep(loss, x):
+        if show is not None:
+            show(loss / SCALE)
+        if len(aim.history) in counts:
+            found.append(picture_of(x, wanted.shape, mean_pixel))
+
+    aim.on_evaluation = keep
+    start = random.uniform(-noise, noise, wanted.shape).astype('float32')
+    list(lbfgs.minimise(aim, start, 1, evals))
+    found[len(counts) - 1:] = [picture_of(aim.best_x, wanted.shape, mean_pixel)]
+    return (found, counts[:len(found) - 1] + [len(aim.history)],
+            [float(values.sum() / SCALE) for values in aim.history],
+            colours.saturation(found[-1]))
+
+
+def compile_objective(net, wanted, layers, kind, tv_weight):
+    """Compile what is minimised, an `lbfgs.Objective`.
+
+    Args:
+        net, layers, kind, tv_weight: as of `reconstruct`.
+        wanted: the picture to match, (1, 3, rows, columns), BGR minus mean.
+    """
+    content, style = (list(layers), []) if kind is None else ([], list(layers))
+    terms = objective.Terms(net, content, style, kind or 'gram')
     looker, tiling = tiles.Looker(terms), tiles.Tiling(net, terms.layers, wanted.shape)
     targets = styletransfer.compute_targets(looker, tiling, wanted, None,
                                             [Painting(wanted, None, 1.0)])
     _, _, (variation,) = looker(wanted, tiling)
-    weights = weights_of(terms, targets, layers, options.tv_weight / (variation or 1))
+    weights = weights_of(terms, targets, layers, tv_weight / (variation or 1))
     loss = styletransfer.compile_loss(terms)
-    aim = styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
-    frames, counts = [], frame_counts(options)
+    return styletransfer.objective_of(loss, targets.weighted(weights), wanted.shape)
 
-    with tqdm(total=options.evals, desc=text, disable=options.quiet, unit='eval') as bar:
 
-        def keep(loss, x):
-            bar.set_postfix_str(f'loss {loss / SCALE:.3g}', refresh=False)
-            bar.update()
-            if len(aim.history) in counts:
-                frames.append(picture_of(x, wanted.shape, mean_pixel))
-
-        aim.on_evaluation = keep
-        random = np.random.RandomState(options.seed)
-        start = random.uniform(-options.noise, options.noise, wanted.shape).astype('float32')
-        list(lbfgs.minimise(aim, start, 1, options.evals))
-    frames[len(counts) - 1:] = [picture_of(aim.best_x, wanted.shape, mean_pixel)]
-    return Result(text, frames, counts[:len(frames) - 1] + [len(aim.history)],
-                  [float(values.sum() / SCALE) for values in aim.history],
-                  colours.saturation(frames[-1]),
-                  straight_lines.distance(frames[-1]) if options.lines else None)
+def distance_of(picture, lines):
+    """How far edges are from straight lines, in pixels, where the picture is drawn of lines."""
+    return straight_lines.distance(picture) if lines else None
 
 
 def weights_of(terms, targets, layers, tv_weight):
-    """Return the weights of the terms: factors of losses that are shares of the picture's own.
+    """The weights of the terms: factors of losses that are shares of the picture's own.
 
     The total variation counts for little, and is what keeps out noise that the layers do not see.
     """
@@ -173,18 +215,17 @@ def weights_of(terms, targets, layers, tv_weight):
     return SCALE * np.array([*weights, tv_weight])
 
 
-def frame_counts(options):
-    """Return after how many evaluations a frame is kept: a geometric row, the last one at the end.
-    """
-    return sorted({round(count) for count in np.geomspace(1, options.evals, options.frames)})
+def frame_counts(evals, frames):
+    """After how many evaluations a frame is kept: a geometric row, the last one at the end."""
+    return sorted({round(count) for count in np.geomspace(1, evals, frames)})
 
 
 def picture_of(x, shape, mean_pixel):
-    """Return the RGB picture of a flat array, without its margin."""
+    """The RGB picture of a flat array, without its margin."""
     return images.trim(images.deprocess(x.reshape(shape), mean_pixel), MARGIN)
 
 
-def save(run, options, picture, results):
+def save(run, picture, results):
     """Save the strips of frames, the figure, the table of measurements and the losses."""
     rows = []
     for number, result in enumerate(results, start=1):
@@ -201,16 +242,25 @@ def save(run, options, picture, results):
         figures.save_grid(path, pictures, titles, columns=3)
 
 
-def sentences(options, picture, results):
-    """Return the measurements in words."""
+def sentences(picture, results, own_distance=None):
+    """Say what was measured.
+
+    Args:
+        picture: RGB.
+        results: list of `Result`.
+        own_distance: of the picture's own edges from their lines, or None.
+    """
     lines = [f'{"the picture itself":40s} saturation {colours.saturation(picture):.3f}'
-             + (f', edges {straight_lines.distance(picture):.2f} pixels from their lines'
-                if options.lines else '')]
+             + in_words(own_distance)]
     for result in results:
         lines.append(f'{result.layers:40s} saturation {result.saturation:.3f}'
-                     + (f', edges {result.distance:.2f} pixels from their lines'
-                        if options.lines else '') + f', loss {result.losses[-1]:.2g}')
+                     + in_words(result.distance) + f', loss {result.losses[-1]:.2g}')
     return '\n'.join(lines)
+
+
+def in_words(distance):
+    """Say how far edges are from their lines; nothing where that was not measured."""
+    return '' if distance is None else f', edges {distance:.2f} pixels from their lines'
 
 
 if __name__ == '__main__':

@@ -345,6 +345,7 @@ function buildMotif(motif) {
 
 function build() {
   by('picture').src = atlas.picture.image;
+  by('stage').style.setProperty('--shape', atlas.picture.columns / atlas.picture.rows);
   document.title = `Feature atlas of ${atlas.picture.name}`;
   for (const layer of [...atlas.layers].reverse()) {  // the deep ones have the shapes
     const section = element('section', {}, element('h2', { textContent: layer.name },

@@ -4,8 +4,8 @@
 
 Needs torch and captum, which the archive does not: made with PyTorch 2.14.1 and captum 0.9.0, in
 float64 (its averages are float32), on the networks and pictures of maps.py. Squares of 9 pixels
-every 4 on 32 pixels and on 20: the last ones stick out. The square is zero, and each of five
-pictures has its own class and channel.
+every 4 on 32 pixels and on 20: the last ones stick out. The square is zero; of each of five
+pictures its most likely class is watched, and a channel of its own.
 """
 
 import importlib.util
@@ -45,7 +45,9 @@ def main():
             return run(x, f'rectified {layer}').sum(dim=(2, 3))
 
         pictures = torch.tensor(maps.pictures(network))
-        for kind, forward, targets in (('probability', probabilities, maps.CLASSES),
+        with torch.no_grad():
+            classes = probabilities(pictures).argmax(dim=1).tolist()
+        for kind, forward, targets in (('probability', probabilities, classes),
                                        ('sum', sums, maps.CHANNELS)):
             with torch.no_grad():
                 found = [Occlusion(forward).attribute(

@@ -35,7 +35,6 @@ def test_the_maps_are_captums_in_float64(network):
     with np.load(golden.OUT) as expected:
         for number, picture in enumerate(golden.maps.pictures(network)):
             found = occlusion.Occlusion(look, picture[None], squares, batch=5,
-                                        wanted=golden.maps.CLASSES[number],
                                         channel=golden.maps.CHANNELS[number]).arrays()
             for kind in ('probability', 'sum'):
                 wanted = expected[f'{network} {kind}'][number]
@@ -45,7 +44,7 @@ def test_the_maps_are_captums_in_float64(network):
                 np.testing.assert_allclose(found[f'{kind}_importance'], wanted, rtol=0,
                                            atol=max(2e-7 * largest, 1e-11))
                 falls.append(largest)
-    assert np.sum(np.array(falls) > 1e-3) >= 7  # of ten: some classes are out of the question
+    assert min(falls) > 1e-3  # each square matters
 
 
 def test_each_place_is_looked_at_once_in_its_place_whatever_the_batch():
