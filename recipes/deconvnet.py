@@ -62,8 +62,11 @@ def compile_deconvnet(net, name=None):
     return theano.function([image, seed], signal, on_unused_input='ignore')
 
 
-def compile_steps(net, name):
+def compile_steps(net, name=None):
     """Compile a deconvnet that shows each of its steps.
+
+    Args:
+        net, name: as of `compile_deconvnet`.
 
     Returns:
         (names, function): of the layers on the way down, the picture's last; (images, seed) -> the
