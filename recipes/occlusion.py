@@ -20,7 +20,7 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models import graphs
+from models import graphs, networks
 from models.errors import ArchiveError, one_line
 from recipes.common import (classes as class_names, command_line, extents, figures, images, maps,
                             photos, projections, runs)
@@ -139,7 +139,9 @@ def compile_look(net, layer, probabilities=True):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
+    classifies = 'prob' in networks.layer_names(options.model)
+    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
+                                           None if classifies else options.layer)
     has_classes = tells_classes(net, options.model, options.wanted)
     projections.require_maps(net, [options.layer], options.model)
     if options.channel is not None:

@@ -18,7 +18,7 @@ from models import graphs
 from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import class_model, deconvnet, saliency
-from recipes.common import projections
+from recipes.common import projections, receptive_fields
 
 README = Path(__file__).parents[2] / 'README.md'
 
@@ -127,6 +127,16 @@ def elus():
     net['hard'] = DenseLayer(net['soft'], 4)
     net['out'] = DenseLayer(net['hard'], 2, nonlinearity=None)
     return net
+
+
+def test_units_behind_normalisations_and_dropout_see_what_their_convolutions_see():
+    net = plain()
+    for name, size, stride in (('first', 3, 1), ('pooled', 4, 2), ('sum', 8, 2), ('last', 12, 2)):
+        for field in receptive_fields.receptive_field(net[name]):
+            assert (field.size, field.stride) == (size, stride)
+    assert receptive_fields.receptive_field(dropout(net['last'])) == \
+        receptive_fields.receptive_field(net['last'])
+    assert receptive_fields.receptive_field(net['mean']) is None
 
 
 def test_a_nonlinearity_that_is_no_rectifier_may_be_left():
