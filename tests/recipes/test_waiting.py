@@ -45,12 +45,13 @@ def gaps_of(command, folder, cache):
     return [later - earlier for earlier, later in zip(moments, moments[1:])], lines
 
 
-@pytest.mark.parametrize('recipe', [
-    pytest.param(recipe, marks=[] if recipe == 'deepdream' else [pytest.mark.slow])
-    for recipe in RECIPES])
-def test_no_recipe_is_silent_for_long_on_an_empty_cache(recipe, tmp_path):
+@pytest.mark.parametrize('recipe, arguments', [
+    pytest.param('saliency', [*SMALL, '--layer', 'conv1_1', '--unit', '0'], id='one layer'),
+    *(pytest.param(recipe, arguments, id=recipe, marks=[pytest.mark.slow])
+      for recipe, arguments in RECIPES.items())])
+def test_no_recipe_is_silent_for_long_on_an_empty_cache(recipe, arguments, tmp_path):
     command = [ROOT / 'recipes' / f'{recipe}.py', '--model', 'vgg19_quarter', '--out',
-               tmp_path / 'run', *RECIPES[recipe]]
+               tmp_path / 'run', *arguments]
     gaps, lines = gaps_of(map(str, command), tmp_path, tmp_path / 'cache')
     assert max(gaps) <= LONGEST, (max(gaps), lines)
     assert any('preparing Theano' in line for line in lines)
