@@ -58,7 +58,7 @@ def test_the_page_shows_every_layer_of_every_photo(finished):
     tour = tour_of(finished)
     assert [layer['name'] for layer in tour['layers']] == LAYERS
     assert [layer['sees'] for layer in tour['layers']] == ['5 x 5 pixels', '16 x 16 pixels',
-                                                           '56 x 56 pixels']
+                                                           '68 x 68 pixels']
     for layer in tour['layers']:
         assert [photo['name'] for photo in layer['photos']] == ['a', 'b', 'd']
         for photo in layer['photos']:
