@@ -89,7 +89,9 @@ def test_tick_undo_export_reload_import(hands):
     block = next(block for block in hands.all('.motif')
                  if block.get_attribute('data-motif').startswith('conv3_1'))
     inside = len(block.find_elements('css selector', '.card'))
-    block.find_element('css selector', '.toggle').click()
+    toggle = block.find_element('css selector', '.toggle')  # away from the heading that stays
+    hands.driver.execute_script('arguments[0].scrollIntoView({block: "center"})', toggle)
+    toggle.click()
     assert hands.count() == f'{all_ - 1 - inside} of {all_} features kept, 1 motif dropped'
     hands.one('#undo').click()
     assert hands.count().startswith(f'{all_ - 1} of {all_}')
