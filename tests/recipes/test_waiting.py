@@ -53,9 +53,10 @@ def test_no_recipe_is_silent_for_long_on_an_empty_cache(recipe, arguments, tmp_p
     command = [ROOT / 'recipes' / f'{recipe}.py', '--model', 'vgg19_quarter', '--out',
                tmp_path / 'run', *arguments]
     gaps, lines = gaps_of(map(str, command), tmp_path, tmp_path / 'cache')
-    assert max(gaps) <= LONGEST, (max(gaps), lines)
+    busy = max(1, os.getloadavg()[0] / os.cpu_count())  # each process waits for its turn
+    assert max(gaps) <= LONGEST * busy, (max(gaps), busy, lines)
     assert any('preparing Theano' in line for line in lines)
-    assert any(re.search(r'compiling .*\d+ of \d+ modules', line) for line in lines), lines
+    assert any(re.search(r'compiling \|.*\| \d+ of \d+ modules', line) for line in lines), lines
 
 
 def test_what_takes_long_is_told_with_its_count_and_what_does_not_is_not(capfd, monkeypatch):
