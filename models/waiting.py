@@ -55,11 +55,17 @@ class Teller:
 
     def _show(self, words):
         """Write words in the place of those of before, on a line that others may write on too."""
-        if words or self.shown:
-            gone = ' ' * (len(self.shown) - len(words))
+        before, self.shown = self.shown, words
+        if words or before:
+            gone = ' ' * (len(before) - len(words))
             sys.stderr.write(f'\r{words}{gone}' + ('' if words else '\r'))
             sys.stderr.flush()
-        self.shown = words
+
+    def hear(self):
+        """Take note that something else is written just now, and make room for it."""
+        self.heard = time.monotonic()
+        if self.shown and threading.current_thread() is not self.thread:
+            self._show('')
 
 
 class Activity:
@@ -109,9 +115,9 @@ def end():
 
 
 def heard():
-    """Take note that something was written on stderr just now."""
+    """Take note that something else is written just now; what was said goes away before."""
     if _teller is not None:
-        _teller.heard = time.monotonic()
+        _teller.hear()
 
 
 @contextlib.contextmanager

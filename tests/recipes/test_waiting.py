@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models import waiting
+from models import process, waiting
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 3.0  # seconds
@@ -71,6 +71,18 @@ def test_what_takes_long_is_told_with_its_count_and_what_does_not_is_not(capfd, 
     told = capfd.readouterr().err
     assert '1 of 3 modules' in told and 'compiling' in told and 'short' not in told
     assert not teller.thread.is_alive() and '\n' not in told
+
+
+def test_what_was_said_makes_room_for_what_is_written(capfd, monkeypatch):
+    teller = waiting.Teller('starting', patience=0.2)
+    monkeypatch.setattr(waiting, '_teller', teller)
+    time.sleep(0.8)
+    with process.lasting_streams():
+        print('error: something', file=sys.stderr)
+    waiting.end()
+    told = capfd.readouterr().err
+    before, after = told.split('error: something')
+    assert 'starting ... ' in before and re.search('\r *\r$', before) and after.startswith('\n')
 
 
 def test_other_programs_are_told_nothing(capfd, monkeypatch):
