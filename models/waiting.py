@@ -19,6 +19,7 @@ from pathlib import Path
 RECIPES = Path(__file__).resolve().parent.parent / 'recipes'
 PATIENCE = 1.2  # seconds of silence before something is said; busy machines add as much
 TICK = 0.25     # seconds between two looks at the clock
+BAR = 20        # letters
 
 
 class Teller:
@@ -32,7 +33,7 @@ class Teller:
     def __init__(self, words, patience=PATIENCE):
         self.patience = patience
         self.activities = [Activity(words)]
-        self.heard, self.bar = time.monotonic(), None
+        self.heard, self.shown = time.monotonic(), ''
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, name='waiting', daemon=True)
         self.thread.start()
@@ -44,33 +45,27 @@ class Teller:
             self.thread.join()
 
     def _watch(self):
-        while not self.ended.wait(TICK):
-            activity = self.activities[-1]
-            if self.bar is not None and (self.bar.activity, self.bar.total) != (
-                    activity, activity.total):
-                self._clear()
-            if time.monotonic() - self.heard >= self.patience:
-                self._say(activity)
-                self.heard = time.monotonic()
-        self._clear()
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or stderr is closed
+            while not self.ended.wait(TICK):
+                activity = self.activities[-1]
+                if time.monotonic() - self.heard >= self.patience:
+                    self._show(activity.told())
+                    self.heard = time.monotonic()
+            self._show('')
 
-    def _say(self, activity):
-        from tqdm import tqdm  # not before there is something to say
+    def _show(self, words):
+        """Write words in the place of those of before, on a line that others may write on too."""
+        before, self.shown = self.shown, words
+        if words or before:
+            gone = ' ' * (len(before) - len(words))
+            sys.stderr.write(f'\r{words}{gone}' + ('' if words else '\r'))
+            sys.stderr.flush()
 
-        if self.bar is None:
-            counted = '{bar:20} {n_fmt} of {total_fmt} ' + activity.unit + ', {elapsed}'
-            self.bar = tqdm(desc=activity.words, total=activity.total, leave=False,
-                            file=sys.stderr, bar_format='{desc} ' + (
-                                counted if activity.total else '... {elapsed}'))
-            self.bar.activity = activity
-            self.bar.start_t = self.bar.last_print_t = activity.began
-        self.bar.n = activity.done
-        self.bar.refresh()
-
-    def _clear(self):
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+    def hear(self):
+        """Take note that something else is written just now, and make room for it."""
+        self.heard = time.monotonic()
+        if self.shown and threading.current_thread() is not self.thread:
+            self._show('')
 
 
 class Activity:
@@ -83,6 +78,16 @@ class Activity:
     def step(self, *_):
         """One more unit is done."""
         self.done += 1
+
+    def told(self):
+        """What it is, a bar and a count where there is something to count, and the time it takes.
+        """
+        seconds = f'{time.time() - self.began:.0f} s'
+        if not self.total:
+            return f'{self.words} ... {seconds}'
+        full = BAR * min(self.done, self.total) // self.total
+        return (f'{self.words} |{"#" * full}{" " * (BAR - full)}| {self.done} of {self.total} '
+                f'{self.unit}, {seconds}')
 
 
 _teller = None
@@ -110,9 +115,9 @@ def end():
 
 
 def heard():
-    """Take note that something was written on stderr just now."""
+    """Take note that something else is written just now; what was said goes away before."""
     if _teller is not None:
-        _teller.heard = time.monotonic()
+        _teller.hear()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ normalisations (AlexNet's kin, GoogLeNet): the steps leave them out, the gradien
 Without arguments it takes the bundled photo and the embedded network.
 """
 
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
 import models
 import lasagne
@@ -32,7 +32,14 @@ from models.errors import ArchiveError
 from recipes.common import (clustering, command_line, extents, figures, images, maps, names, photos,
                             projections, receptive_fields, runs)
 
+# A photo as a unit sees it, RGB uint8 (rows, columns, 3), and its projection there, float32
+# (3, rows, columns), BGR; or of the whole photo where more than a unit is kept. The window of the
+# photo where the projection is, [first row, end, first column, end], and both in it as drawn.
+Shown = namedtuple('Shown', 'patch projection window drawn_projection drawn_patch')
+
 EMBEDDED_SIZE = 128
+TILE = 96     # pixels of a patch on a sheet, at least
+STEPS = 12    # of a deconvnet's on its sheet, at most
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
 
 
@@ -55,8 +62,11 @@ def compile_deconvnet(net, name=None):
     return theano.function([image, seed], signal, on_unused_input='ignore')
 
 
-def compile_steps(net, name):
+def compile_steps(net, name=None):
     """Compile a deconvnet that shows each of its steps.
+
+    Args:
+        net, name: as of `compile_deconvnet`.
 
     Returns:
         (names, function): of the layers on the way down, the picture's last; (images, seed) -> the
@@ -222,8 +232,13 @@ def main(arguments=None):
 
     with run.recorded():
         look = projections.compile_activations(net, [options.layer])
-        project = (compile_deconvnet(net, options.layer) if options.explicit
-                   else projections.compile_projection(net, [options.layer], 'deconvnet'))
+        if options.explicit:
+            layers, go_down = compile_steps(net, options.layer)
+
+            def project(images_, seed):
+                return go_down(images_, seed)[-1]
+        else:
+            project = projections.compile_projection(net, [options.layer], 'deconvnet')
         batches = tqdm(pictures.batches(), disable=options.quiet, unit='batch')
         survey = Survey(look, batches, mean_pixel, options.layer, options.units)
         run.save_record(problems=pictures.problems)
@@ -243,9 +258,19 @@ def main(arguments=None):
                     rgb, images.prepare(rgb, mean_pixel), group, look, project,
                     net[options.layer], options.keep)
             sheets.append(save_sheet(run, group, shown, options.layer, parameters))
+        if options.explicit:
+            (best,) = survey.best(groups[0][0], 1)
+            image = images.prepare(pictures.read(best), mean_pixel)
+            (activations,) = look(image)
+            save_steps(run, layers, go_down(image, seed_of(groups[0], activations, options.layer,
+                                                           options.keep)))
         with run.writing('figure.png') as path:
             titles, pairs = zip(*(sheets[index] for index in survey.order(groups)))
-            figures.save_grid(path, pairs, titles, columns=min(4, len(pairs)), width=12)
+            columns = min(4, len(pairs))
+            # At its 100 pixels an inch no sheet is shown smaller than it is.
+            figures.save_grid(path, pairs, titles, columns, interpolation='nearest',
+                              width=max(12, columns * max(pair.shape[1] for pair in pairs) / 96),
+                              caption=stepped_over(net[options.layer]))
     if not options.quiet:
         print(survey.sentence())
         print(filters.sentence())
@@ -273,8 +298,8 @@ def parse(arguments):
         help='project one unit at a time, its whole channel, or all units at once (then the photos '
              'are those of the first unit)')
     add('--explicit', action='store_true',
-        help='unpool, rectify and transpose step by step, rather than as a gradient; response '
-             'normalisations are left out')
+        help='unpool, rectify and transpose step by step, rather than as a gradient, and draw each '
+             'step in steps.png; response normalisations are left out')
     add('--batch', type=command_line.positive_integer, default=16, help='pictures at once')
     options = parser.parse_args(arguments)
     if options.keep == 'together' and not options.units:
@@ -416,23 +441,56 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
         keep: 'unit' and 'together' keep these units, 'channel' the whole channel of the first.
 
     Returns:
-        (patch, projection): RGB uint8 (rows, columns, 3); float32 (3, rows, columns), BGR; of
-        what the unit sees, or of the whole photo where more is kept.
+        `Shown`.
     """
     (activations,) = look(image)
-    if keep == 'channel':
-        seed = np.zeros_like(activations)
-        seed[:, group[0][0]] = activations[:, group[0][0]]
-    else:
-        seed = sum(projections.unit_seed(activations, layer.name, *unit, at_value=True)
-                   for unit in dict.fromkeys(group))
+    seed = seed_of(group, activations, layer.name, keep)
     projection = project(image, seed)[0]
+    window = maps.window_of(projection)
+    drawn = tuple(figures.tile(part, max(TILE, *part.shape[:2])) for part in (
+        maps.signed(projection[(slice(None), *window)], 100), rgb[window]))
     if keep == 'unit':
         (unit,) = projections.unit_indices(activations, layer.name, *group[0])
         fields = receptive_fields.receptive_field(layer)
         rgb = receptive_fields.patch_of(fields, unit[1:], rgb)
         projection = receptive_fields.gradient_patch_of(fields, unit[1:], projection)
-    return rgb, projection
+    return Shown(rgb, projection, [edge for part in window for edge in (part.start, part.stop)],
+                 *drawn)
+
+
+def seed_of(group, activations, layer, keep='unit'):
+    """What a group of units sends down: their activations, zero elsewhere.
+
+    Args:
+        group: list of units, (channel, place or None for the strongest).
+        activations: (batch, channels, rows, columns).
+        layer: name, for errors.
+        keep: as of `show`.
+    """
+    if keep == 'channel':
+        seed = np.zeros_like(activations)
+        seed[:, group[0][0]] = activations[:, group[0][0]]
+        return seed
+    return sum(projections.unit_seed(activations, layer, *unit, at_value=True)
+               for unit in dict.fromkeys(group))
+
+
+def stepped_over(layer):
+    """Which strides on the way down leave a chequered pattern, in words, or None.
+
+    Where a filter's side is no multiple of its stride, or pooling windows overlap, some pixels are
+    reached by more of them than others.
+    """
+    found = []
+    for one in lasagne.layers.get_all_layers(layer):
+        if isinstance(one, (Conv2DLayer, Pool2DLayer)):
+            size = one.filter_size if isinstance(one, Conv2DLayer) else one.pool_size
+            if any(step > 1 and side % step for side, step in zip(size, one.stride)):
+                found.append(f'{one.name} ({size[0]}x{size[1]} every {one.stride[0]} pixels)')
+    if not found:
+        return None
+    return ('The chequered pattern is of the network: at the strides of ' + ', '.join(found)
+            + ' some pixels are reached by more windows than others.')
 
 
 def text_of(unit):
@@ -445,22 +503,55 @@ def save_sheet(run, group, shown, layer, parameters):
     """Save a group's photos and projections as one picture, and as arrays.
 
     Args:
-        shown: name of the photo -> (patch, projection).
+        shown: name of the photo -> `Shown`.
 
     Returns:
         (title, picture): the projections beside the patches, RGB uint8.
     """
     name = ' '.join(text_of(unit) for unit in group)
     columns = int(np.ceil(np.sqrt(len(shown))))
-    colours = figures.mosaic([maps.signed(projection) for _, projection in shown.values()], columns)
-    patches = figures.mosaic([patch for patch, _ in shown.values()], columns)
-    pair = figures.mosaic([colours, patches], 2, gap=6)
+    side = max(one.drawn_patch.shape[0] for one in shown.values())
+    pair = figures.mosaic([figures.mosaic([figures.tile(picture, side) for picture in pictures],
+                                          columns)
+                           for pictures in zip(*((one.drawn_projection, one.drawn_patch)
+                                                 for one in shown.values()))], 2, gap=6)
     file = names.file_name(f'{layer}_{name}'.replace(' ', '_'))
-    run.save_picture(f'{file}.png', pair, parameters)
+    run.save_picture(f'{file}.png', figures.at_least(pair), parameters)
     run.save_arrays(f'{file}.npz', {
-        f'{kind} {photo}': array for photo, both in shown.items()
-        for kind, array in zip(('patch', 'projection'), both)})
-    return f'{layer}, {name}', pair
+        f'{kind} {photo}': np.asarray(getattr(one, kind)) for photo, one in shown.items()
+        for kind in ('patch', 'projection', 'window')})
+    return f'{layer}, channel {name}', pair
+
+
+def save_steps(run, layers, signals):
+    """Save what of a signal reaches each layer on the way down, as steps.png.
+
+    Each panel has the largest absolute value over the channels, where the signal is in the picture;
+    the last one is the picture's.
+
+    Args:
+        run: its folder.
+        layers: names.
+        signals: of one photo, (1, channels, rows, columns) each.
+    """
+    steps = list(zip(layers, signals))
+    if len(steps) > STEPS:  # the first, the last, and some between, evenly
+        steps = [steps[round(index)] for index in np.linspace(0, len(steps) - 1, STEPS)]
+    projection = steps[-1][1][0]
+    window = maps.window_of(projection)
+    drawn = []
+    for _, (signal,) in steps[:-1]:
+        part = maps.same_part(window, signal.shape[1:], projection.shape[1:])
+        drawn.append(np.repeat(maps.grey(signal)[part][:, :, None], 3, axis=2))
+    drawn.append(maps.signed(projection, 100)[window])
+    side = max(3 * TILE, *(length for picture in drawn for length in picture.shape[:2]))
+    titles = [f'{name}, of {signal.shape[2]}x{signal.shape[3]} positions' for name, signal in steps]
+    with run.writing('steps.png') as path:
+        figures.save_grid(path, [figures.tile(picture, side) for picture in drawn], titles, 4,
+                          width=12, interpolation='nearest',
+                          caption='The signal of one photo on its way down: what reaches each '
+                                  'layer, the largest absolute value over its channels; at last '
+                                  'the picture. Each panel shows the same part.')
 
 
 def save_diagnosis(run, survey, filters, parameters):
@@ -471,9 +562,7 @@ def save_diagnosis(run, survey, filters, parameters):
     run.save_table('filters.csv', ['filter', 'rms', 'share_above_nyquist', 'aliased'],
                    zip(range(len(filters.rms)), filters.rms, filters.above,
                        filters.aliased().astype(int)))
-    scale = max(1, 40 // filters.kernels.shape[2])
-    drawn = [np.kron(maps.signed(kernel, 100), np.ones((scale, scale, 1), 'uint8'))
-             for kernel in filters.kernels]
+    drawn = [figures.at_least(maps.signed(kernel, 100), TILE) for kernel in filters.kernels]
     run.save_picture('filters.png', figures.mosaic(drawn, int(np.ceil(np.sqrt(len(drawn))))),
                      parameters)
 

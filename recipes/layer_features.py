@@ -5,11 +5,12 @@
 The article, "deeper": in each layer the channels are sorted by the sum of their activations. Of the
 strongest, one picture shows what the single largest element sees, cut to its receptive field, and
 one what the whole map sees: gradients of that element and of the map's sum, by guided backprop
-(Springenberg et al. 2015). One page a layer, and index.html to browse; with several photos, a small
-database of activations.
+(Springenberg et al. 2015). One sheet a layer, and index.html to browse; with several photos, a
+small database of activations.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
+import json
 from collections import namedtuple
 from urllib.parse import quote
 
@@ -22,8 +23,9 @@ from recipes.common import (command_line, extents, figures, images, maps, names,
                             projections, receptive_fields, runs)
 
 EMBEDDED_SIZE = 128
-STYLE = """body { font-family: sans-serif; margin: 2em; } nav a { margin-right: 0.6em; }
-img { max-width: 100%; } figure { margin: 0 0 2em; } figcaption { color: #555; }"""
+TILE = 192  # pixels of a patch, at least
+WORDS = {'gradient': 'gradients', 'guided': 'by guided backprop', 'deconvnet': 'by a deconvnet'}
+PAGE = images.ASSETS / 'layer_features.html'
 
 # What a channel sees: its number, the sum and the largest of its activations, the (row, column) of
 # the largest, and the gradients (3, rows, columns) of the largest and of the sum.
@@ -42,7 +44,7 @@ def main(arguments=None):
     run = runs.Run('layer_features', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
-    pages = []
+    pages = {layer: [] for layer in layers}
     bar = tqdm(total=len(pictures.paths) * len(layers), unit='layer', disable=options.quiet)
     with run.recorded(), bar:
         look = projections.compile_activations(net, layers)
@@ -51,13 +53,18 @@ def main(arguments=None):
             for ((path, rgb),) in pictures.batches():
                 image = images.prepare(rgb, mean_pixel)
                 activations = look(image)
+                name = pictures.names[path]
+                run.save_picture(f'{name}/photo.png', figures.at_least(rgb), parameters)
                 for index, layer in enumerate(layers):
                     features = tour(index, layer, activations, project, image, options.channels,
                                     options.batch)
-                    pages.append(save_page(run, pictures.names[path], net[layer], rgb, features))
+                    pages[layer].append(save_layer(run, name, net[layer], rgb, features,
+                                                   parameters))
                     bar.update()
         finally:
-            save_index(run, pages, options.model, options.method)
+            save_page(run, options.model, options.method, [
+                {'name': layer, 'sees': words_of(net[layer]), 'photos': pages[layer]}
+                for layer in layers if pages[layer]])
             run.save_record(problems=pictures.problems)
     if not options.quiet:
         print(run.folder / 'index.html')
@@ -145,59 +152,94 @@ def tour(index, layer, activations, project, image, channels=8, batch=16):
             for number, (channel, place) in enumerate(zip(channels, places))]
 
 
-def save_page(run, photo, layer, rgb, features):
-    """Save the sheet and the arrays of one layer on one photo.
+def save_layer(run, photo, layer, rgb, features, parameters):
+    """Save the sheet, the strips and the arrays of one layer on one photo.
+
+    A strip is what a channel's strongest unit sees, what excites it, and what excites the whole
+    channel; the sheet has the photo with a numbered box for each, and all strips.
+
+    Args:
+        run: its folder.
+        photo: its name.
+        layer: Lasagne's.
+        rgb: the photo.
+        features: list of `Feature`.
+        parameters: that decide the pixels.
 
     Returns:
-        (photo, layer's name, path of the sheet in the run's folder, features' captions).
+        What the page knows of the layer on this photo, a dict.
     """
-    name = f'{photo}/{names.file_name(layer.name)}'
+    folder = f'{photo}/{names.file_name(layer.name)}'
     fields = receptive_fields.receptive_field(layer)
-    pictures, titles, captions = [], [], []
-    for feature in features:
-        patch = receptive_fields.patch_of(fields, feature.place, rgb)
-        element = receptive_fields.gradient_patch_of(fields, feature.place, feature.element)
-        pictures += [patch, maps.signed(element), maps.signed(feature.whole)]
-        titles += [f'channel {feature.channel}',
-                   f'largest {feature.largest:.3g} at {feature.place[0]},{feature.place[1]}',
-                   f'all, sum {feature.sum:.4g}']
-        captions.append(f'{feature.channel} (sum {feature.sum:.4g}, largest {feature.largest:.3g} '
-                        f'at row {feature.place[0]}, column {feature.place[1]})')
+    told, boxes, panels, titles = [], [], [], []
+    for number, feature in enumerate(features, start=1):
+        box = box_of(fields, feature.place, rgb.shape)
+        boxes.append((number, box))
+        side = max(TILE, *rgb.shape[:2])
+        tiles = [figures.tile(picture, side) for picture in (
+            rgb[box], maps.signed(feature.element[(slice(None), *box)]),
+            maps.signed(feature.whole))]
+        strip = f'{folder}_{feature.channel}.png'
+        run.save_picture(strip, figures.mosaic(tiles, 3, gap=6), parameters)
+        panels += tiles
+        largest, total = short(feature.largest), short(feature.sum)
+        titles += [f'{number}: channel {feature.channel} sees', f'what excites it here, {largest}',
+                   f'what excites all of it, {total}']
+        row, column = feature.place
+        told.append({'channel': feature.channel, 'largest': largest, 'sum': total, 'row': row,
+                     'column': column, 'strip': quote(strip), **shares_of(box, rgb.shape)})
     if features:
-        with run.writing(f'{name}.png') as path:
-            figures.save_grid(path, pictures, titles, columns=6, width=12)
-        run.save_arrays(f'{name}.npz', {
+        with run.writing(f'{folder}.png') as path:
+            figures.save_grid(path, panels, titles, columns=6, width=16, interpolation='nearest',
+                              lead=(rgb, f'{photo}: what units of {layer.name} see', boxes))
+        run.save_arrays(f'{folder}.npz', {
             field: np.array([getattr(feature, field) for feature in features])
             for field in Feature._fields})
-    seen = ' x '.join(str(field.size) for field in fields)
-    if any(field.size > length for field, length in zip(fields, rgb.shape)):
-        seen += ', cropped to the photo'
-    return photo, layer.name, name if features else None, seen, captions
+    return {'name': photo, 'image': quote(f'{photo}/photo.png'), 'features': told}
 
 
-def save_index(run, pages, model, method):
-    """Save index.html: every layer, and every photo in it."""
-    layers = list(dict.fromkeys(page[1] for page in pages))
-    links = ' '.join(f'<a href="#{names.in_page(layer)}">{names.in_page(layer)}</a>'
-                     for layer in layers)
-    model = names.in_page(model)
-    parts = ['<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-             f'<title>Layers of {model}</title><style>{STYLE}</style></head>',
-             f'<body><h1>Layers of {model}</h1>',
-             '<p>For each layer the channels with the largest sums of activations. From the left: '
-             'what the unit with the largest activation sees of the photo; which pixels excite '
-             f'it, and which excite the whole map ({method}).</p>',
-             f'<nav>{links}</nav>']
-    for layer in layers:
-        parts.append(f'<h2 id="{names.in_page(layer)}">{names.in_page(layer)}</h2>')
-        for photo, _, sheet, seen, captions in (page for page in pages if page[1] == layer):
-            picture = ('<p>Every channel is zero on this photo.</p>' if sheet is None else
-                       f'<img loading="lazy" src="{quote(sheet)}.png" '
-                       f'alt="{names.in_page(layer)} on {names.in_page(photo)}">')
-            parts.append(f'<figure>{picture}<figcaption>{names.in_page(photo)}; receptive field '
-                         f'{seen}. Channels: {"; ".join(captions)}</figcaption></figure>')
-    with run.writing('index.html') as path:
-        path.write_text('\n'.join([*parts, '</body></html>\n']), encoding='utf-8')
+def short(value):
+    """A number in three figures or its whole part, without an exponent: 0.123, 4.5, 45,910."""
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def box_of(fields, place, shape):
+    """The part of a photo that a unit sees, (slice, slice) of its rows and columns.
+
+    Args:
+        fields: (Field, Field) of the layer, or None where a unit sees everything.
+        place: (row, column) of the unit.
+        shape: (rows, columns, ...) of the photo.
+    """
+    if fields is None:
+        return slice(0, shape[0]), slice(0, shape[1])
+    return tuple(slice(*receptive_fields.pixels_of(field, index, length))
+                 for field, index, length in zip(fields, place, shape))
+
+
+def shares_of(box, shape):
+    """A box of a photo in per cent of its sides, as the page places it."""
+    sides = {}
+    for part, length, start, size in zip(box, shape, ('top', 'left'), ('height', 'width')):
+        sides[start] = round(100 * part.start / length, 2)
+        sides[size] = round(100 * (part.stop - part.start) / length, 2)
+    return sides
+
+
+def words_of(layer):
+    """How much a unit of a layer sees, in words."""
+    fields = receptive_fields.receptive_field(layer)
+    return 'all' if fields is None else ' x '.join(str(field.size) for field in fields) + ' pixels'
+
+
+def save_page(run, model, method, layers):
+    """Save index.html, which shows every layer and every photo in it."""
+    tour = {'model': model, 'method': WORDS[method], 'layers': layers}
+    figures.fill_page(run, 'index.html', PAGE, {
+        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
+        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
+        # Nothing in the data may end the element that it stands in.
+        'tour': json.dumps(tour, allow_nan=False).replace('<', '\\u003c')})
 
 
 if __name__ == '__main__':

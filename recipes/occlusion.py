@@ -20,7 +20,7 @@ import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models import graphs
+from models import graphs, networks
 from models.errors import ArchiveError, one_line
 from recipes.common import (classes as class_names, command_line, extents, figures, images, maps,
                             photos, projections, runs)
@@ -139,7 +139,9 @@ def compile_look(net, layer, probabilities=True):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
+    classifies = 'prob' in networks.layer_names(options.model)
+    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
+                                           None if classifies else options.layer)
     has_classes = tells_classes(net, options.model, options.wanted)
     projections.require_maps(net, [options.layer], options.model)
     if options.channel is not None:
@@ -197,8 +199,10 @@ def parse(arguments):
     parser.add_network_options()
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='class whose probability is watched (default: what the network sees in each photo)')
-    add('--layer', help='whose channel is watched '
-                        f'({command_line.own_layer("deconvnet")})')
+    add('--layer', help='whose channel is watched (default: the deepest of the network\'s style '
+                        'layers, conv5 of AlexNet as in the paper and '
+                        f'{models.facts_of(command_line.DEFAULT).style[-1]} of '
+                        f'{command_line.DEFAULT})')
     add('--channel', type=command_line.whole_number,
         help='of the layer (default: the one with the largest sum in each photo, as the paper)')
     add('--square', type=command_line.positive_integer, metavar='PIXELS',
@@ -209,7 +213,7 @@ def parse(arguments):
     add('--colours', choices=figures.SCALES, default='paper',
         help='from blue to red as in the paper, or a perceptual scale that everybody can read')
     options = parser.parse_args(arguments)
-    options.layer = options.layer or models.facts_of(options.model).deconvnet
+    options.layer = options.layer or models.facts_of(options.model).style[-1]
     return options
 
 
@@ -318,12 +322,12 @@ def save(run, name, rgb, projection, found, classes, layer, parameters, colours=
               figures.Panel(maps.signed(projection, 100), 'the channel, projected down')]
     if found.wanted is not None:
         wanted = class_names.class_name(classes, found.wanted)
-        panels += [figures.Panel(found.probabilities, f'probability of {wanted}', (0, 1)),
-                   figures.Panel(found.likeliest, 'most likely class', None, {
+        panels += [figures.Panel(found.probabilities, f'probability of {wanted}'),
+                   figures.Panel(found.likeliest, 'most likely class', {
                        int(index): class_names.class_name(classes, index)
                        for index in np.unique(found.likeliest)})]
         run.save_picture(f'{name}_probability.png', figures.at_least(
-            figures.coloured(found.probabilities, colours, (0, 1))), parameters)
+            figures.coloured(found.probabilities, colours)), parameters)
     run.save_picture(f'{name}_activation.png',
                      figures.at_least(figures.coloured(found.sums, colours)), parameters)
     with run.writing(f'{name}_figure.png') as path:

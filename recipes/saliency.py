@@ -1,6 +1,6 @@
 """Show which pixels of a photo a network looks at.
 
-    python recipes/saliency.py photo.jpg --method all
+    python recipes/saliency.py photo.jpg
 
 Simonyan, Vedaldi & Zisserman 2014, "Deep Inside Convolutional Networks": the gradient of a class's
 score with respect to the picture. By guided backprop (Springenberg et al. 2015) and the deconvnet
@@ -172,7 +172,9 @@ def parse(arguments):
     parser.add_photo_options(EMBEDDED_SIZE)
     parser.add_run_options()
     parser.add_network_options()
-    add('--method', choices=(*projections.METHODS, 'all'), default='guided')
+    add('--method', choices=(*projections.METHODS, 'all'), default='all',
+        help='one of them has the figure of the notebook, with what raises and what lowers the '
+             'score')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='class to look for (default: what the network sees in each photo)')
     add('--layer', help='look for a unit of this layer instead of a class')
@@ -320,22 +322,39 @@ def title_of(seen):
 
 
 def save(run, name, rgb, gradients, seen, parameters, white, overlay, mask):
-    """Save the arrays, the pictures and the notebook's four-panel figure of one photo."""
+    """Save the arrays, the pictures and the figure of one photo.
+
+    Several methods stand beside the photo in one row; a single one has the notebook's four panels.
+
+    Args:
+        run: its folder.
+        name: of the photo.
+        rgb: the photo.
+        gradients: {method: (3, rows, columns)}.
+        seen: what is looked for, a dict.
+        parameters: that decide the pixels.
+        white: percentile of a map's pixels that is drawn white.
+        overlay, mask: whether the map is saved on the photo too, and the object cut out by it.
+    """
     run.save_arrays(f'{name}.npz', {'photo': rgb, **gradients, **seen})
-    pictures, titles = [], []
+    pictures, titles = [rgb], [title_of(seen)]
     for method, gradient in gradients.items():
         magnitude, positive, negative = maps.panels(gradient, white)
-        run.save_picture(f'{name}_{method}.png', magnitude, parameters)
+        drawn = {'': magnitude}
         if overlay:
-            run.save_picture(f'{name}_{method}_overlay.png',
-                             maps.overlay(rgb, gradient, white), parameters)
+            drawn['_overlay'] = maps.overlay(rgb, gradient, white)
         if mask:
-            run.save_picture(f'{name}_{method}_mask.png',
-                             maps.masked(rgb, maps.object_mask(rgb, gradient)), parameters)
-        pictures += [rgb, magnitude, positive, negative]
-        titles += [title_of(seen), TITLES[method], 'positive', 'negative']
+            drawn['_mask'] = maps.masked(rgb, maps.object_mask(rgb, gradient))
+        for kind, picture in drawn.items():
+            run.save_picture(f'{name}_{method}{kind}.png', figures.at_least(picture), parameters)
+        pictures.append(magnitude)
+        titles.append(TITLES[method])
+        if len(gradients) == 1:
+            pictures += [positive, negative]
+            titles += ['raises the score', 'lowers the score']
     with run.writing(f'{name}_figure.png') as path:
-        figures.save_grid(path, pictures, titles, columns=4)
+        figures.save_grid(path, pictures, titles, columns=len(pictures), width=4 * len(pictures),
+                          interpolation='nearest')
 
 
 if __name__ == '__main__':

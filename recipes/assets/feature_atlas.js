@@ -21,6 +21,19 @@ for (const channel of atlas.channels) {
                    String(channel.channel), channel.colour];
 }
 
+// A motif is called by what its channels see most of, and how large that is.
+for (const motif of atlas.motifs) {
+  const own = motif.channels.map(number => channels.get(`${motif.layer}/${number}`)), weights = {};
+  let total = 0, size = 0;
+  for (const channel of own) {
+    weights[channel.colour] = (weights[channel.colour] || 0) + channel.strength;
+    total += channel.strength;
+    size += channel.strength * channel.extent;
+  }
+  const [[colour]] = Object.entries(weights).sort((a, b) => b[1] - a[1]);
+  motif.name = `${colour}, ${Math.round(size / (total || 1))} px`;
+}
+
 const nothing = { dropped: [], motifs: [], threshold: 30 };
 let choice = {};
 take(nothing);
@@ -86,6 +99,28 @@ function toggleMotif(motif) {
 
 function remember() {
   try { localStorage.setItem(STORE, JSON.stringify(plain())); } catch (problem) { /* private */ }
+}
+
+const VIEW = ['search', 'layer', 'state', 'size-from', 'size-to', 'strength', 'zoom'];
+
+function rememberView() {
+  const view = Object.fromEntries(VIEW.map(id => [id, by(id).value]));
+  try {
+    localStorage.setItem(`${STORE} view`, JSON.stringify({ ...view, colours: [...colours] }));
+  } catch (problem) { /* private */ }
+}
+
+function recallView() {
+  let view = null;
+  try { view = JSON.parse(localStorage.getItem(`${STORE} view`)); } catch (problem) { /* none */ }
+  if (!view) return;
+  for (const id of VIEW) if (view[id] !== undefined) by(id).value = view[id];
+  for (const button of by('colours').children) {
+    if (!(view.colours || []).includes(button.dataset.colour)) continue;
+    colours.add(button.dataset.colour);
+    button.ariaPressed = 'true';
+  }
+  zoom(by('zoom').value);
 }
 
 function recall() {
@@ -250,15 +285,21 @@ const watcher = new IntersectionObserver(entries => {
     if (channel) entry.target.querySelector('img').src = channel.strip;
     const motif = motifs.get(entry.target.dataset.motif);
     if (motif) {
-      const small = entry.target.querySelector('canvas'), own = canvasOf(motif, hot);
-      small.width = motif.columns;
-      small.height = motif.rows;
-      const context = small.getContext('2d');
-      context.fillRect(0, 0, small.width, small.height);
-      context.drawImage(own, 0, 0);
+      by('picture').decode().then(() => drawThumbnail(entry.target.querySelector('canvas'), motif));
     }
   }
 }, { rootMargin: '600px' });
+
+// The painting, pale, and over it where the motif fires.
+function drawThumbnail(small, motif) {
+  small.width = 2 * motif.columns;
+  small.height = 2 * motif.rows;
+  const context = small.getContext('2d');
+  context.drawImage(by('picture'), 0, 0, small.width, small.height);
+  context.fillStyle = 'rgba(255, 255, 255, 0.7)';
+  context.fillRect(0, 0, small.width, small.height);
+  context.drawImage(canvasOf(motif, hot), 0, 0, small.width, small.height);
+}
 
 function buildCard(channel) {
   const image = element('img', { alt: told(channel), decoding: 'async' });
@@ -279,12 +320,14 @@ function buildCard(channel) {
 function buildMotif(motif) {
   const toggle = element('button', { className: 'toggle' });
   toggle.onclick = () => toggleMotif(motif);
-  const header = element('header', {}, element('canvas', {}),
-                         element('h3', { textContent: `Motif ${motif.motif}` },
-                                 element('small', {})), toggle);
-  header.onmouseenter = () => showHeat(motif, `${motif.layer}, motif ${motif.motif}: ` +
-                                       `${motif.channels.length} channels`);
+  const words = `${motif.layer}, motif ${motif.motif} (${motif.name}): ` +
+      `${motif.channels.length} channels`;
+  const header = element('header', {},
+                         element('canvas', { role: 'img', ariaLabel: `where ${words} fire` }),
+                         element('h3', { textContent: motif.name }, element('small', {})), toggle);
+  header.onmouseenter = () => showHeat(motif, words);
   header.onmouseleave = leave;
+  header.onclick = event => { if (event.target !== toggle) showHeat(motif, words); };
   const holder = element('div', { className: 'cards' });
   const own = motif.channels.map(number => channels.get(`${motif.layer}/${number}`));
   own.sort((a, b) => b.strength - a.strength);
@@ -302,8 +345,9 @@ function buildMotif(motif) {
 
 function build() {
   by('picture').src = atlas.picture.image;
+  by('stage').style.setProperty('--shape', atlas.picture.columns / atlas.picture.rows);
   document.title = `Feature atlas of ${atlas.picture.name}`;
-  for (const layer of atlas.layers) {
+  for (const layer of [...atlas.layers].reverse()) {  // the deep ones have the shapes
     const section = element('section', {}, element('h2', { textContent: layer.name },
         element('small', { textContent: `a unit sees ${layer.field.join(' × ')} pixels` })));
     section.dataset.layer = layer.name;
@@ -321,8 +365,9 @@ function build() {
   by('layer').prepend(element('option', { value: '', textContent: 'all layers', selected: true }));
   const present = new Set(atlas.channels.map(channel => channel.colour));
   for (const name of Object.keys(SWATCHES).filter(name => present.has(name))) {
-    const button = element('button', { title: name, ariaPressed: 'false', ariaLabel: name });
-    button.style.background = SWATCHES[name];
+    const dot = element('span', { className: 'dot' });
+    dot.style.background = SWATCHES[name];
+    const button = element('button', { ariaPressed: 'false' }, dot, name);
     button.dataset.colour = name;
     button.onclick = () => {
       if (!colours.delete(name)) colours.add(name);
@@ -373,6 +418,7 @@ function filter() {
   }
   by('nothing').hidden = shown.length > 0;
   count();
+  rememberView();
 }
 
 function count() {
@@ -394,8 +440,8 @@ function redraw() {
     block.classList.toggle('dropped', dropped);
     block.querySelector('.toggle').textContent = dropped ? 'Keep motif' : 'Drop motif';
     block.querySelector('.toggle').ariaPressed = String(dropped);
-    block.querySelector('h3 small').textContent = 
-        `${left} of ${motif.channels.length} kept`;
+    block.querySelector('h3 small').textContent =
+        `motif ${motif.motif}, ${left} of ${motif.channels.length} kept`;
   }
   by('undo').disabled = !past.length;
   by('redo').disabled = !future.length;
@@ -429,6 +475,9 @@ by('main').addEventListener('click', event => {
   const found = cardOf(event);
   if (!found) return;
   found[0].focus();
+  if (event.pointerType === 'touch' && event.target.tagName !== 'INPUT') {
+    return showHeat(found[1], told(found[1]));  // a finger cannot point without a tap
+  }
   if (event.target.tagName !== 'IMG' || event.detail === 1) toggleChannel(found[1]);
   else if (event.detail === 2) {
     undo();  // what the first of the two clicks did
@@ -522,10 +571,11 @@ by('threshold').oninput = event => {
 };
 by('threshold').onchange = event => change(() => { choice.threshold = Number(event.target.value); });
 by('masked').onchange = leave;
-by('zoom').oninput = event => zoom(event.target.value);
+by('zoom').oninput = event => { zoom(event.target.value); rememberView(); };
 by('large').onclick = () => by('large').close();
 
 build();
 recall();
+recallView();
 redraw();
 filter();

@@ -145,8 +145,20 @@ def _words(text):
 
 
 def kinds_of(classes):
-    """Return what kind of thing each class is, 'dogs' or 'food'; 'other' outside ImageNet."""
-    kinds = {}
-    for index, (_, entry) in enumerate(files.imagenet_classes()):
-        kinds[entry] = next(kind for last, kind in KINDS if index <= last)
-    return [kinds.get(entry, 'other') for entry in classes]
+    """What kind of thing each class is, 'dogs' or 'food'; 'other' outside ImageNet.
+
+    A class is known by all its names as ImageNet lists them, by its WordNet id, alone or before the
+    names, or by one name that no other class has.
+    """
+    known = files.imagenet_classes()
+    own = [next(kind for last, kind in KINDS if index <= last) for index in range(len(known))]
+    if list(classes) == [entry for _, entry in known]:  # two of which are called 'crane'
+        return own
+    kinds, synonyms = {}, {}
+    for (wnid, entry), kind in zip(known, own):
+        kinds[wnid] = kinds[entry] = kind
+        for name in {part.strip() for part in entry.split(',')}:
+            synonyms.setdefault(name, []).append(kind)
+    alone = {name: found[0] for name, found in synonyms.items() if len(found) == 1}
+    return [kinds.get(entry) or kinds.get(re.split('[ _]', entry)[0]) or alone.get(entry, 'other')
+            for entry in classes]

@@ -127,7 +127,7 @@ def run(main):
             stream.reconfigure(errors='backslashreplace')
     with process.lasting_streams() as output:
         status, words = _outcome(main)
-        waiting.end()
+        waiting.begin('ending')  # until Python's own end
         output.flush()
         if not status and output.problem:
             status, words = 1, f'what it printed is lost: {reason_of(output.problem)}'

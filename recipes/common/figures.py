@@ -1,26 +1,30 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
 import re
+import textwrap
 import warnings
 from collections import namedtuple
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from models import waiting
+from models.errors import one_line
 from recipes.common import images, names, palettes
 
 PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a class
 SCALES = {'paper': 'jet', 'perceptual': 'viridis'}  # Zeiler & Fergus draw from blue to red
 MOST_NAMED = 10  # classes that a map tells apart by colours
+LETTERS = 14     # of a caption that fit in an inch
 
-# A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; limits of the
-# values, or None for its own; value -> name of a map of classes, or None.
-Panel = namedtuple('Panel', 'picture title limits names', defaults=(None, None))
+# A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; value -> name
+# of a map of classes, or None.
+Panel = namedtuple('Panel', 'picture title names', defaults=(None,))
 
 
 def at_least(picture, pixels=PROJECTED):
@@ -35,9 +39,9 @@ def at_least(picture, pixels=PROJECTED):
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def coloured(values, scale='paper', limits=None):
-    """Draw values (rows, columns) by one of SCALES, RGB uint8, between limits or their own."""
-    low, high = limits or (values.min(), values.max())
+def coloured(values, scale='paper'):
+    """Draw values (rows, columns) by one of SCALES from the least to the largest, RGB uint8."""
+    low, high = values.min(), values.max()
     levels = (values - low) / (high - low) if high > low else np.zeros(values.shape)
     return np.rint(colormaps[SCALES[scale]](levels)[:, :, :3] * 255).astype('uint8')
 
@@ -51,25 +55,30 @@ def save_panels(path, panels, scale='paper', width=4.0):
         scale: one of SCALES.
         width: of each, in inches.
     """
-    figure = Figure(figsize=(width * len(panels), 1.25 * width), layout='constrained')
+    aspect = max(panel.picture.shape[0] / panel.picture.shape[1] for panel in panels)
+    figure = Figure(figsize=(width * len(panels), width * (min(3, aspect) + 0.35)),
+                    layout='constrained')
     FigureCanvasAgg(figure)
-    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        axis.axis('off')
+    tops, bottoms = figure.subplots(2, len(panels), squeeze=False,
+                                    height_ratios=[min(3, aspect), 0.05])
+    for axis, below, panel in zip(tops, bottoms, panels):
+        for one in (axis, below):
+            one.axis('off')
         _set_title(axis, panel.title)
         if panel.picture.ndim == 3:
             axis.imshow(panel.picture, interpolation='lanczos')
         elif panel.names is None:
-            low, high = panel.limits or (None, None)
-            drawn = axis.imshow(panel.picture, SCALES[scale], vmin=low, vmax=high,
-                                interpolation='nearest')
-            figure.colorbar(drawn, ax=axis, location='bottom', shrink=0.8)
+            below.axis('on')
+            drawn = axis.imshow(panel.picture, SCALES[scale], interpolation='nearest')
+            figure.colorbar(drawn, cax=below, orientation='horizontal', ticks=MaxNLocator(4))
         else:
-            _draw_names(axis, panel)
+            _draw_names(axis, below, panel)
     _save(figure, path)
 
 
-def _draw_names(axis, panel):
-    """Draw a map of classes, those at most places in colours of their own, with their names."""
+def _draw_names(axis, below, panel):
+    """Draw a map of classes, those at most places in colours of their own, and their names below.
+    """
     values, counts = np.unique(panel.picture, return_counts=True)
     order = values[np.argsort(-counts, kind='stable')]
     shown, rest = order[:MOST_NAMED], order[MOST_NAMED:]
@@ -77,20 +86,20 @@ def _draw_names(axis, panel):
     for place, value in enumerate(shown):
         places[panel.picture == value] = place
     colours = [*colormaps['tab10'].colors[:len(shown)], (0.85, 0.85, 0.85)]
-    axis.imshow(places, ListedColormap(colours), BoundaryNorm(np.arange(len(shown) + 2) - 0.5,
-                                                             len(shown) + 1),
+    axis.imshow(places, ListedColormap(colours), vmin=-0.5, vmax=len(shown) + 0.5,
                 interpolation='nearest')
     named = [Patch(color=colours[place], label=names.in_title(panel.names[int(value)]))
              for place, value in enumerate(shown)]
     if len(rest):
         named.append(Patch(color=colours[-1], label=f'{len(rest)} others'))
-    legend = axis.legend(handles=named, loc='upper center', bbox_to_anchor=(0.5, -0.02),
-                         ncols=2, fontsize=8, frameon=False)
+    legend = below.legend(handles=named, loc='upper center', ncols=2, fontsize=8, frameon=False,
+                          bbox_to_anchor=(0.5, 1.5))
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
-def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None):
+def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None,
+              lead=None):
     """Save pictures in a grid, row by row.
 
     Args:
@@ -101,22 +110,47 @@ def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lancz
         width: of the figure, in inches.
         interpolation: 'nearest' for pictures whose pixels are to be seen.
         caption: below the grid, or None.
+        lead: (picture, title, boxes) that stands before all rows, two columns wide; boxes are
+            (number, (slice, slice) of rows and columns) to draw on it. None for none.
     """
     rows = -(-len(pictures) // columns)
+    across = columns + (0 if lead is None else 2)
     # What is taller than three times its width is shown smaller, or the figure had no end.
     aspect = min(3, max(picture.shape[0] / picture.shape[1] for picture in pictures))
-    figure = Figure(figsize=(width, rows * (width / columns * aspect + 0.3)),
+    figure = Figure(figsize=(width, rows * (width / across * aspect + 0.3)),
                     layout='constrained')
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    if lead is None:
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    else:
+        grid = figure.add_gridspec(rows, across)
+        _draw_boxes(figure.add_subplot(grid[:, :2]), *lead)
+        axes = [figure.add_subplot(grid[row, column])
+                for row in range(rows) for column in range(2, across)]
     for axis in axes:
         axis.axis('off')
     for axis, picture, title in zip(axes, pictures, titles):
         axis.imshow(picture, interpolation=interpolation)
         _set_title(axis, title)
     if caption:
-        figure.supxlabel(names.in_title(caption), fontsize=9, parse_math=False, wrap=True)
+        lines = textwrap.wrap(one_line(caption), round(width * LETTERS))
+        figure.supxlabel('\n'.join(lines), fontsize=9, parse_math=False)
     _save(figure, path)
+
+
+def _draw_boxes(axis, picture, title, boxes):
+    """Draw a picture with numbered boxes at parts of it."""
+    axis.axis('off')
+    axis.set_anchor('N')
+    axis.imshow(picture, interpolation='lanczos')
+    _set_title(axis, title)
+    for number, (rows, columns) in boxes:
+        for colour, line in (('black', 3), ('gold', 1.5)):
+            axis.add_patch(Rectangle((columns.start - 0.5, rows.start - 0.5),
+                                     columns.stop - columns.start, rows.stop - rows.start,
+                                     fill=False, edgecolor=colour, linewidth=line))
+        axis.text(columns.start, rows.start, number, fontsize=9, color='white', va='top',
+                  bbox={'facecolor': 'black', 'pad': 1, 'linewidth': 0})
 
 
 def save_distributions(path, pictures, titles, width=3.2):
@@ -171,6 +205,25 @@ def fill_page(run, name, template, parts):
                   template.read_text(encoding='utf-8'))
     with run.writing(name) as path:
         path.write_text(page, encoding='utf-8', errors='replace')  # names of files may be anything
+
+
+def tile(picture, side):
+    """Enlarge a picture to a square of so many pixels, each pixel a block: nothing is smoothed.
+
+    What is not square stands in the middle, on white.
+
+    Args:
+        picture: RGB uint8 (rows, columns, 3), no longer than the side.
+        side: pixels.
+    """
+    rows, columns = (max(1, round(length * side / max(picture.shape[:2])))
+                     for length in picture.shape[:2])
+    across = [np.arange(count) * length // count
+              for count, length in zip((rows, columns), picture.shape)]
+    found = np.full((side, side, 3), 255, 'uint8')
+    top, left = (side - rows) // 2, (side - columns) // 2
+    found[top:top + rows, left:left + columns] = picture[np.ix_(*across)]
+    return found
 
 
 def mosaic(pictures, columns, gap=2):

@@ -10,18 +10,20 @@ from skimage.segmentation import random_walker
 
 # The notebook scales each panel by its largest pixel, and a single one leaves the rest black.
 PERCENTILE = 99.5
-SMOOTHING = 0.02
+SMOOTHING = 0.02  # of the shorter side
+OPAQUE = 0.85     # of the colours over a photo, where the map is largest
+OUTSIDE = 0.01    # of a projection's energy, on each side of what is shown of it
 FOREGROUND, BACKGROUND = 95, 30  # percentiles of Simonyan et al. 2014, section 3.2
 
 
 def magnitude(gradient):
-    """Return the largest absolute value over the colours, (rows, columns); Simonyan, section 3.1.
+    """The largest absolute value over the colours, (rows, columns); Simonyan, section 3.1.
     """
     return np.abs(gradient).max(axis=0)
 
 
 def panels(gradient, percentile=PERCENTILE):
-    """Return magnitude, positive and negative part as RGB uint8, as the Recipes' notebook has them.
+    """Magnitude, positive and negative part as RGB uint8, as the Recipes' notebook has them.
 
     Args:
         gradient: (3, rows, columns), BGR.
@@ -33,24 +35,87 @@ def panels(gradient, percentile=PERCENTILE):
             for part in (grey, np.maximum(rgb, 0), np.maximum(-rgb, 0))]
 
 
+def grey(signal):
+    """Draw the magnitude of a signal (channels, rows, columns), uint8: the largest is white."""
+    return _to_uint8(_scaled(magnitude(signal), 100))
+
+
 def signed(gradient, percentile=PERCENTILE):
-    """Return the gradient as colours around grey, RGB uint8: brighter where more raises the score.
+    """Draw the gradient as colours around grey, RGB uint8: brighter where more raises the score.
     """
     rgb = gradient[::-1].transpose(1, 2, 0)
     return _to_uint8(0.5 + 0.5 * np.sign(rgb) * _scaled(np.abs(rgb), percentile))
 
 
 def overlay(rgb, gradient, percentile=PERCENTILE):
-    """Return the photo in grey with the magnitude on it in colour, RGB uint8."""
-    strength = _scaled(magnitude(gradient), percentile)[:, :, None]
-    grey = rgb.mean(axis=2, keepdims=True) / 255
-    colour = colormaps['inferno'](strength[:, :, 0])[:, :, :3]
-    return _to_uint8(0.5 * grey * (1 - strength) + colour * np.sqrt(strength)
-                     + 0.25 * grey)
+    """Lay the magnitude over the photo: its colours where little counts, and more and more of a
+    perceptual scale, from blue to yellow, where much does.
+
+    The magnitude is smoothed by 2 % of the shorter side: single pixels of a map jump to and fro.
+
+    Args:
+        rgb: the photo, uint8 (rows, columns, 3).
+        gradient: (3, rows, columns), BGR.
+        percentile: of the pixels that counts fully.
+
+    Returns:
+        RGB uint8 array.
+    """
+    strength = _scaled(smoothed(gradient), percentile)
+    colour = colormaps['viridis'](strength)[:, :, :3]
+    share = OPAQUE * strength[:, :, None]
+    return _to_uint8((1 - share) * rgb / 255 + share * colour)
+
+
+def smoothed(gradient):
+    """The magnitude of a gradient (3, rows, columns), blurred by 2 % of the shorter side."""
+    return gaussian_filter(magnitude(gradient), SMOOTHING * min(gradient.shape[1:]))
+
+
+def window_of(gradient):
+    """The square that holds nearly all of a gradient, inside the picture.
+
+    Along rows and along columns a hundredth of the energy may lie outside on each side; a tenth of
+    the length is added.
+
+    Args:
+        gradient: (channels, rows, columns).
+
+    Returns:
+        (slice, slice) of rows and columns, as long as each other where the picture allows it.
+    """
+    energy = (gradient.astype('float64') ** 2).sum(axis=0)
+    ends = []
+    for axis in (1, 0):
+        share = energy.sum(axis=axis).cumsum() / max(energy.sum(), 1e-300)
+        ends.append((int((share < OUTSIDE).sum()), int((share < 1 - OUTSIDE).sum()) + 1))
+    side = max(end - first for first, end in ends)
+    side += round(0.1 * side)
+    return tuple(_around(first, end, side, length)
+                 for (first, end), length in zip(ends, energy.shape))
+
+
+def same_part(window, shape, of):
+    """The part of a map that shows what a window shows of a larger one, a position at least.
+
+    Args:
+        window: (slice, slice) of rows and columns.
+        shape: (rows, columns) of the map.
+        of: (rows, columns) of the larger one.
+    """
+    return tuple(slice(part.start * length // whole,
+                       max(-(-part.stop * length // whole), part.start * length // whole + 1))
+                 for part, length, whole in zip(window, shape, of))
+
+
+def _around(first, end, side, length):
+    """A slice of so many pixels around another, moved inside a length, or cut to it."""
+    start = max(0, min(first - (side - (end - first)) // 2, length - side))
+    return slice(start, min(start + side, length))
 
 
 def object_mask(rgb, gradient):
-    """Return where the object is, a boolean array (rows, columns).
+    """Find where the object is, a boolean array (rows, columns).
 
     Simonyan et al. 2014, section 3.2: what is above the 95 % quantile of the magnitude is the
     object, what is below the 30 % quantile is background, and the colours decide about the rest:
@@ -58,7 +123,7 @@ def object_mask(rgb, gradient):
     before, by 2 % of the shorter side: single pixels of a saliency map jump to and fro. Of what is
     found, the largest connected part is the object. In a photo of one colour the map alone decides.
     """
-    strength = gaussian_filter(magnitude(gradient), SMOOTHING * min(rgb.shape[:2]))
+    strength = smoothed(gradient)
     low, high = np.percentile(strength, (BACKGROUND, FOREGROUND))
     labels = np.where(strength > high, 1, np.where(strength <= low, 2, 0))
     if high <= low:  # hardly a pixel counts: nothing to spread
@@ -75,7 +140,7 @@ def _largest_part(found):
 
 
 def masked(rgb, mask):
-    """Return the photo with everything outside the mask pale, RGB uint8."""
+    """Draw the photo with everything outside the mask pale, RGB uint8."""
     return np.where(mask[:, :, None], rgb, 255 - (255 - rgb) // 4).astype('uint8')
 
 

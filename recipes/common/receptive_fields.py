@@ -3,18 +3,21 @@
 from collections import namedtuple
 
 import numpy as np
-from lasagne.layers import (Conv2DLayer, InputLayer, LocalResponseNormalization2DLayer,
-                            MergeLayer, NonlinearityLayer, Pool2DLayer, get_all_layers)
+from lasagne.layers import (BatchNormLayer, BiasLayer, Conv2DLayer, DropoutLayer, InputLayer,
+                            LocalResponseNormalization2DLayer, MergeLayer, NonlinearityLayer,
+                            ParametricRectifierLayer, Pool2DLayer, ScaleLayer, get_all_layers)
 
 # Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
 # zero, or an end beyond the picture, lies in the padding.
 Field = namedtuple('Field', 'size stride start')
 
-AT_ONE_PLACE = (NonlinearityLayer, LocalResponseNormalization2DLayer)  # see no neighbours
+# What sees no neighbours; a batch normalisation's means are those of training.
+AT_ONE_PLACE = (NonlinearityLayer, LocalResponseNormalization2DLayer, BatchNormLayer, BiasLayer,
+                DropoutLayer, ParametricRectifierLayer, ScaleLayer)
 
 
 def receptive_field(layer):
-    """Return what one unit of a layer sees of the input, along rows and along columns.
+    """What one unit of a layer sees of the input, along rows and along columns.
 
     Args:
         layer: a Lasagne layer above convolutions, poolings, merges, nonlinearities and

@@ -5,9 +5,10 @@
 
 The archive, and PyTorch contiguous and channels last, are three processes that take turns. Medians
 of the time for a photo, and the ratio to PyTorch's better layout. forward: class scores. training:
-a step of gradient descent on all parameters. gradient, guided, deconvnet: maps of a class, on the
-other side by captum. The networks are the embedded one, a VGG-16 with random weights at 224 pixels,
-and for training a network like the embedded one.
+a step of gradient descent on all parameters. gradient, guided, deconvnet, occlusion: maps of a
+class, on the other side by captum; occlusion has a square of a fifth of the photo, in steps of a
+quarter of it, 16 at once. The networks are the embedded one, a VGG-16 with random weights at 224
+pixels, and for training a network like the embedded one.
 """
 
 import argparse
@@ -23,12 +24,13 @@ import theano
 import theano.tensor as T
 
 import turns
+from recipes import occlusion
 from recipes.common import images, projections
 
 PYTORCH = Path(__file__).with_name('pytorch_network.py')
 SIZES = {'vgg19_quarter': 96, 'vgg16': 224}
-BATCHES = {'training': (32,)}  # others: 1 and 16
-TASKS = ('forward', 'training', *projections.METHODS)
+BATCHES = {'training': (32,), 'occlusion': (1,)}  # others: 1 and 16
+TASKS = ('forward', 'training', *projections.METHODS, 'occlusion')
 
 
 def main():
@@ -99,6 +101,9 @@ def compile_task(task, net, photos, classes):
         project = projections.compile_projection(net, [layer.name], task)
         scores = np.zeros((len(photos), layer.output_shape[1]), 'float32')
         return lambda: project(photos, projections.class_seed(scores, classes))
+    if task == 'occlusion':
+        look = projections.compile_activations(net)
+        return lambda: occlude(look, photos, classes)
     image = net['input'].input_var
     if task == 'forward':
         function = theano.function([image], lasagne.layers.get_output(layer, image))
@@ -109,6 +114,18 @@ def compile_task(task, net, photos, classes):
     updates = lasagne.updates.sgd(loss, lasagne.layers.get_all_params(net['prob']), 1e-4)
     step = theano.function([image, wanted], loss, updates=updates)
     return lambda: step(photos, classes.astype('int32'))
+
+
+def occlude(look, photos, classes):
+    """Return how much each pixel of some photos matters for a class of each."""
+    side = photos.shape[2] // 5
+    squares = occlusion.squares_of(photos.shape[2:], side, side // 4)
+    found = []
+    for photo, wanted in zip(photos, classes):
+        (before,), (after,) = look(photo[None]), occlusion.responses(look, photo, squares)
+        found.append(occlusion.importance(before[0, wanted], after[:, :, wanted], squares,
+                                          photo.shape[1:]))
+    return np.array(found)
 
 
 def work(task, problem):

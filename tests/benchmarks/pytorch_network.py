@@ -2,9 +2,9 @@
 
     python pytorch_network.py TASK PROBLEM.npz contiguous|channels_last
 
-TASK is forward, training, or, by captum, gradient, guided or deconvnet: maps of a class. It imports
-nothing of the archive. Each line on standard input has it compute once and print the seconds and a
-number that the other side must find too.
+TASK is forward, training, or, by captum, gradient, guided, deconvnet or occlusion: maps of a class.
+It imports nothing of the archive. Each line on standard input has it compute once and print the
+seconds and a number that the other side must find too.
 """
 
 import sys
@@ -59,6 +59,16 @@ def compile_task(task, network, photos, classes):
             loss.backward()
             optimiser.step()
             return np.array(loss.item())
+    elif task == 'occlusion':
+        from captum.attr import Occlusion
+        side = photos.shape[2] // 5
+
+        def compute():
+            with torch.inference_mode():
+                maps = Occlusion(network).attribute(
+                    photos, (3, side, side), (3, side // 4, side // 4), baselines=0,
+                    target=classes, perturbations_per_eval=16)
+            return maps[:, 0].numpy()
     else:
         from captum.attr import Deconvolution, GuidedBackprop, Saliency
         attribution = {'gradient': Saliency, 'guided': GuidedBackprop,

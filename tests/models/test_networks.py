@@ -202,7 +202,7 @@ def test_squeezenets_top_1_is_pytorchs(shared_data):
     (lambda: models.build('googlenet', deepest='zzz'),
      ['zzz', 'python -m models layers googlenet lists all']),
     (lambda: projections.known_layer(models.build('vgg19', deepest='conv1_1'), 'conv2_1'),
-     ['conv2_1', 'conv1_1', 'python -m models layers NETWORK']),
+     ["no layer 'conv2_1'", 'did you mean conv1_1']),
     (lambda: models.build('vgg19', 'median', width=1 / 64), ['median', 'average_exc_pad']),
     (lambda: models.build('squeezenet', 'median', width=1 / 64), ['median', 'average_exc_pad']),
     (lambda: models.build('vgg19', width=0), ['width', '0']),

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 from lasagne.layers import Conv2DLayer, InputLayer
+from PIL import Image
 
+import models
 from recipes import deconvnet
 
 
@@ -33,9 +35,13 @@ def test_the_strongest_channels_are_projected_with_their_best_photos(finished):
     for path in sheets:
         with np.load(path) as arrays:
             names = list(arrays)
-            assert len(names) == 4 and names[0].split()[0] == 'patch'
+            assert len(names) == 6 and names[0].split()[0] == 'patch'
             for name in names:
                 array = arrays[name]
+                if name.startswith('window'):
+                    first, end, begin, stop = array
+                    assert 0 <= first < end <= 48 and end - first == stop - begin
+                    continue
                 assert array.shape == ((14, 14, 3) if 'patch' in name else (3, 14, 14))
                 assert array.any()
     assert (finished / 'figure.png').exists() and (finished / 'filters.png').exists()
@@ -89,12 +95,43 @@ def test_explicit_and_gradient_draw_the_same(tmp_path):
     one = ['--layer', 'conv3_1', '--channels', '2', '--size', '48', '--quiet']
     deconvnet.main([*one, '--out', str(tmp_path / 'gradient')])
     deconvnet.main([*one, '--explicit', '--out', str(tmp_path / 'explicit')])
+    assert (tmp_path / 'explicit' / 'steps.png').exists()
+    assert not (tmp_path / 'gradient' / 'steps.png').exists()
     for path in (tmp_path / 'gradient').glob('conv3_1*.npz'):
         with np.load(path) as gradient, np.load(tmp_path / 'explicit' / path.name) as explicit:
             for name in gradient:
                 largest = np.abs(gradient[name]).max()
                 np.testing.assert_allclose(explicit[name], gradient[name], rtol=0,
                                            atol=1e-5 * largest)
+
+
+def test_tiles_are_large_and_hold_the_signal_without_bars(finished):
+    for path in finished.glob('conv2_2_*.png'):
+        assert min(Image.open(path).size) >= 512
+    random = np.random.RandomState(0)
+    projection, rgb = np.zeros((3, 40, 50), 'float32'), random.randint(0, 256, (40, 50, 3), 'uint8')
+    projection[:, :7, 45:] = random.normal(size=(3, 7, 5))  # in the corner
+    net = first_layer(np.ones((2, 3, 3, 3), 'float32'), 1)
+    shown = deconvnet.show(rgb, None, [(0, (2, 47))], lambda x: [np.ones((1, 2, 38, 48))],
+                           lambda x, seed: projection[None], net['conv1'])
+    first, end, begin, stop = shown.window
+    assert (first, stop) == (0, 50) and end - first == stop - begin <= 9 and end >= 6
+    assert shown.drawn_patch.shape == shown.drawn_projection.shape == (96, 96, 3)
+    # Each pixel is a block of one colour, and the photo's own: no bar of grey.
+    side = end - first
+    rows = np.arange(96) * side // 96
+    np.testing.assert_array_equal(shown.drawn_patch, rgb[first:end, begin:stop][np.ix_(rows, rows)])
+    # The strongest colour alone reaches an end of the scale: nothing is clipped.
+    drawn = shown.drawn_projection[[np.flatnonzero(rows == row)[0] for row in range(side)]]
+    ends = ((drawn == 0) | (drawn == 255))[:, [np.flatnonzero(rows == c)[0] for c in range(side)]]
+    assert ends.sum() == 1
+
+
+def test_strides_that_leave_a_pattern_are_told():
+    net = models.build('squeezenet', width=1 / 16, deepest='pool3')
+    words = deconvnet.stepped_over(net['pool3'])
+    assert 'conv1 (3x3 every 2 pixels)' in words and 'pool3' in words
+    assert deconvnet.stepped_over(models.build('vgg16', width=1 / 64)['conv3_1']) is None
 
 
 def first_layer(kernels, stride):

@@ -12,8 +12,8 @@ import pytest
 import models
 from models import all_cnn
 from models.weights import files
-from recipes import (class_model, deconvnet, deepdream, feature_atlas, layer_features, reconstruct,
-                     saliency, styletransfer, train_all_cnn)
+from recipes import (class_model, deconvnet, deepdream, feature_atlas, layer_features, occlusion,
+                     reconstruct, saliency, styletransfer, train_all_cnn)
 from recipes.common import command_line
 from recipes.common.networks import load_to
 from recipes.style.implementations import IMPLEMENTATIONS
@@ -24,19 +24,22 @@ CLASSES = [f'thing {number}' for number in range(12)]
 
 SMALL = ['--size', '64']
 SHORT = {  # what makes a run short, and changes no default that a network decides
-    saliency: SMALL, class_model: [*SMALL, '--iterations', '2'],
+    saliency: SMALL, occlusion: [*SMALL, '--stride', '32'],
+    class_model: [*SMALL, '--iterations', '2'],
     deconvnet: [*SMALL, '--channels', '1'],
     deepdream: [*SMALL, '--octaves', '2', '--iterations', '1', '--jitter', '4'],
     layer_features: [*SMALL, '--channels', '1'], feature_atlas: [*SMALL, '--patches', '1'],
     reconstruct: [*SMALL, '--evals', '2', '--frames', '2'],
     styletransfer: [*SMALL, '--rounds', '1', '--evals', '2']}
-SEEING = (saliency, class_model)  # take the whole network, whose dense layers fix the size
+# They take the whole network, whose dense layers fix the size.
+SEEING = (saliency, class_model, occlusion)
 
 # All pairs compile for half an hour. These have each way in which networks differ: strides without
 # padding, normalisations, groups, no pooling, concatenations, no fourth convolution in a block.
 # Reconstructions compile five losses of the kind that style transfer has, so all of them are slow.
 QUICK = {
     saliency: ('all_cnn_c', 'vgg19_normalized'), class_model: ('strided_cnn_c', 'vgg19_normalized'),
+    occlusion: ('vgg19_normalized',),
     deconvnet: ('vgg16', 'squeezenet', 'all_cnn_c'), deepdream: ('squeezenet', 'base_cnn_c'),
     layer_features: ('zeiler_fergus', 'strided_cnn_c'), feature_atlas: ('squeezenet',),
     reconstruct: (), styletransfer: ('squeezenet', 'caffenet')}
@@ -85,7 +88,7 @@ def layers_told(parameters):
 @pytest.mark.parametrize('recipe, name', PAIRS)
 def test_defaults_run(recipe, name, weights, tmp_path, error_of):
     arguments = arguments_of(recipe, name, weights(name), tmp_path / 'run')
-    if name == 'vgg19_normalized' and recipe in SEEING:
+    if name == 'vgg19_normalized' and recipe in (saliency, class_model):
         status, told = error_of(recipe.main, arguments)
         assert status == 2 and 'tells no classes apart' in told
         assert 'python -m models layers vgg19_normalized' in told

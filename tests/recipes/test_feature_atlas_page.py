@@ -9,7 +9,6 @@ from recipes import feature_atlas
 from recipes.common import images
 from recipes.style import selections
 
-
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     """Return the path of an atlas of two layers."""
@@ -82,7 +81,7 @@ def test_tick_undo_export_reload_import(hands):
     from selenium.webdriver.common.keys import Keys
     all_ = len(hands.all('.card'))
     assert all_ > 60 and hands.count() == f'{all_} of {all_} features kept, 0 motifs dropped'
-    card = hands.one('.card')
+    card = hands.one('.card[data-key^=conv1_1]')
     name, number = card.get_attribute('data-key').split('/')
     card.find_element('css selector', 'input').click()
     assert hands.count().startswith(f'{all_ - 1} of {all_}')
@@ -91,7 +90,9 @@ def test_tick_undo_export_reload_import(hands):
     block = next(block for block in hands.all('.motif')
                  if block.get_attribute('data-motif').startswith('conv3_1'))
     inside = len(block.find_elements('css selector', '.card'))
-    block.find_element('css selector', '.toggle').click()
+    toggle = block.find_element('css selector', '.toggle')  # away from the heading that stays
+    hands.driver.execute_script('arguments[0].scrollIntoView({block: "center"})', toggle)
+    toggle.click()
     assert hands.count() == f'{all_ - 1 - inside} of {all_} features kept, 1 motif dropped'
     hands.one('#undo').click()
     assert hands.count().startswith(f'{all_ - 1} of {all_}')
@@ -182,7 +183,7 @@ def test_keys_heat_and_zoom(hands):
     first = hands.driver.switch_to.active_element
     assert 'card' in first.get_attribute('class')
     told = hands.one('#caption').text
-    assert told.startswith('conv1_1, channel ') and 'pixels across' in told
+    assert told.startswith('conv3_1, channel ')  # where shapes are and 'pixels across' in told
     lit = hands.driver.execute_script(
         'const c = document.getElementById("heat");'
         'return c.getContext("2d").getImageData(0, 0, c.width, c.height).data'

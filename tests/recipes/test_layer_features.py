@@ -1,11 +1,12 @@
 """The tour of the layers: strongest channels, largest element and whole map, pages, errors."""
 
-import html.parser
 import json
+import re
 import urllib.parse
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import models
 from recipes import layer_features
@@ -46,36 +47,52 @@ def test_features_are_the_strongest_channels_and_their_guided_gradients(finished
             assert features['sum'][index] == pytest.approx(activations[0, channel].sum(), rel=1e-5)
 
 
-class Links(html.parser.HTMLParser):
-    """Gathers what a page links to and shows."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.anchors, self.ids, self.pictures, self.open = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if tag == 'a':
-            self.anchors.append(attributes['href'].lstrip('#'))
-        if tag == 'img':
-            self.pictures.append(attributes['src'])
-        if 'id' in attributes:
-            self.ids.append(attributes['id'])
+def tour_of(folder):
+    """Return what the page of a run knows."""
+    text = (folder / 'index.html').read_text(encoding='utf-8')
+    return json.loads(re.search('<script type="application/json" id="tour">(.*?)</script>', text,
+                                re.S)[1])
 
 
 def test_the_page_shows_every_layer_of_every_photo(finished):
-    text = (finished / 'index.html').read_text()
-    page = Links(text)
-    assert page.anchors == page.ids == LAYERS
-    assert len(page.pictures) == 9
-    for picture in page.pictures:
-        assert (finished / picture).exists()
-    assert 'receptive field 5 x 5. Channels' in text.split('id="conv1_2"')[1].split('<h2')[0]
-    assert 'cropped to the photo' in text.split('id="conv4_1"')[1]
-    assert 'cropped to the photo' not in text.split('id="conv4_1"')[0]
+    tour = tour_of(finished)
+    assert [layer['name'] for layer in tour['layers']] == LAYERS
+    assert [layer['sees'] for layer in tour['layers']] == ['5 x 5 pixels', '16 x 16 pixels',
+                                                           '68 x 68 pixels']
+    for layer in tour['layers']:
+        assert [photo['name'] for photo in layer['photos']] == ['a', 'b', 'd']
+        for photo in layer['photos']:
+            assert (finished / photo['image']).exists() and len(photo['features']) == 3
+            assert (finished / photo['name'] / f'{layer["name"]}.png').exists()
+            for feature in photo['features']:
+                assert (finished / feature['strip']).exists()
+    assert min(Image.open(finished / 'a' / 'photo.png').size) >= 512
     record = json.loads((finished / 'run.json').read_text())
     assert record['status'] == 'finished' and len(record['problems']) == 1
+
+
+def test_a_box_is_the_patch_and_small_pixels_stay_square(finished, folder_of_photos):
+    rgb = images.resize(images.read(folder_of_photos / 'b.jpg'), 40)
+    (layer,) = [layer for layer in tour_of(finished)['layers'] if layer['name'] == 'conv1_2']
+    photo = layer['photos'][1]
+    with np.load(finished / 'b' / 'conv1_2.npz') as arrays:
+        places = arrays['place']
+    for feature, (row, column) in zip(photo['features'], places):
+        assert (feature['row'], feature['column']) == (row, column)
+        first, begin = max(row - 2, 0), max(column - 2, 0)  # 5 x 5, cut to the photo
+        assert feature['top'] == pytest.approx(100 * first / 40, abs=0.01)
+        assert feature['left'] == pytest.approx(100 * begin / 60, abs=0.01)
+        patch = rgb[first:row + 3, begin:column + 3]
+        strip = np.array(Image.open(finished / feature['strip']))[:, :layer_features.TILE]
+        assert strip.shape == (192, 192, 3)
+        if patch.shape == (5, 5, 3):
+            at = np.arange(192) * 5 // 192
+            np.testing.assert_array_equal(strip, patch[np.ix_(at, at)])
+
+
+def test_numbers_have_no_exponents():
+    assert [layer_features.short(value) for value in (45910.4, 123.4, 4.567, 0.01234)] == [
+        '45,910', '123', '4.57', '0.0123']
 
 
 def test_one_compilation_serves_all_layers(monkeypatch, tmp_path):
@@ -94,9 +111,11 @@ def test_awkward_names_and_layers_named_twice(tmp_path, folder_of_photos):
     photo.write_bytes((folder_of_photos / 'a.png').read_bytes())
     layer_features.main([str(photo), str(photo), '--layers', 'conv1_1, conv1_1', '--channels', '1',
                          '--size', '32', '--out', str(tmp_path / 'run'), '--quiet'])
-    (picture,) = Links((tmp_path / 'run' / 'index.html').read_text()).pictures
-    assert (tmp_path / 'run' / urllib.parse.unquote(picture)).exists()
-    assert '#' not in picture
+    (layer,) = tour_of(tmp_path / 'run')['layers']
+    (shown,) = layer['photos']
+    for picture in (shown['image'], shown['features'][0]['strip']):
+        assert (tmp_path / 'run' / urllib.parse.unquote(picture)).exists()
+        assert '#' not in picture
 
 
 @pytest.mark.parametrize('arguments, words', [

@@ -18,7 +18,7 @@ from models import graphs
 from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import class_model, deconvnet, saliency
-from recipes.common import projections
+from recipes.common import projections, receptive_fields
 
 README = Path(__file__).parents[2] / 'README.md'
 
@@ -56,32 +56,31 @@ def pictures():
     return np.random.RandomState(1).normal(size=(3, 2, 12, 12)).astype('float32')
 
 
-@pytest.mark.parametrize('ends', ['softmax', 'layer', 'logits'])
-def test_scores_are_those_before_the_softmax(pictures, ends):
-    net = plain(ends=ends)
+def test_scores_are_those_before_the_softmax(pictures):
+    net = plain()
     (found,) = projections.compile_activations(net)(pictures)
-    assert found.shape == (3, 5)
+    assert found.shape == (3, 5) and net['out'].nonlinearity is nonlinearities.softmax
     (mean,) = projections.compile_activations(net, ['mean'])(pictures)
     expected = mean @ net['out'].W.get_value() + net['out'].b.get_value()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    if ends == 'softmax':
-        assert net['out'].nonlinearity is nonlinearities.softmax
+    for ends in ('layer', 'logits'):  # what is before, or the last layer itself
+        net = plain(ends=ends)
+        assert models.scores(net) is models.scores(graphs.last_layer(net)) is net['out']
 
 
-def test_a_dict_and_a_last_layer_give_the_same_maps_by_seed_and_by_the_articles_function(pictures):
+def test_a_dict_a_last_layer_and_the_articles_function_give_the_same_maps(pictures):
     net = plain()
     (scores,) = projections.compile_activations(net)(pictures)
     seed = projections.class_seed(scores, scores.argmax(axis=1))
-    for method in projections.METHODS:
-        maps = projections.compile_projection(net, method=method)(pictures, seed)
-        assert maps.shape == pictures.shape and np.abs(maps).max() > 0
-        np.testing.assert_array_equal(
-            projections.compile_projection(net['out'], method=method)(pictures, seed), maps)
-        with projections.applied(net['out'], method):
-            article = saliency.compile_saliency_function(net['out'])
-        found, classes = article(pictures)
-        np.testing.assert_array_equal(classes, scores.argmax(axis=1))
-        np.testing.assert_allclose(found, maps, rtol=0, atol=1e-6 * np.abs(maps).max())
+    maps = projections.compile_projection(net, method='guided')(pictures, seed)
+    assert maps.shape == pictures.shape and np.abs(maps).max() > 0
+    np.testing.assert_array_equal(
+        projections.compile_projection(net['out'], method='guided')(pictures, seed), maps)
+    with projections.applied(net['out'], 'guided'):
+        article = saliency.compile_saliency_function(net['out'])
+    found, classes = article(pictures)
+    np.testing.assert_array_equal(classes, scores.argmax(axis=1))
+    np.testing.assert_allclose(found, maps, rtol=0, atol=1e-6 * np.abs(maps).max())
 
 
 def test_gradients_are_differences_of_scores():
@@ -103,17 +102,13 @@ def test_the_explicit_deconvnet_goes_through_normalisations_sums_and_poolings():
     with theano.config.change_flags(floatX='float64'):
         net = plain()
     pictures = np.random.RandomState(1).normal(size=(2, 2, 12, 12))
-    for name in ('last', None):
-        names = None if name is None else [name]
-        (activations,) = projections.compile_activations(net, names)(pictures)
-        seed = (projections.class_seed(activations, [1, 3]) if name is None else
-                projections.unit_seed(activations, name, 2, at_value=True))
-        expected = projections.compile_projection(net, names, 'deconvnet')(pictures, seed)
-        found = deconvnet.compile_deconvnet(net, name)(pictures, seed)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
-        assert np.abs(expected).max() > 0
-    names, steps = deconvnet.compile_steps(net, 'last')
-    assert names[0] == 'last' and names[-1] == 'pixels' and 'sum' in names
+    seed = np.eye(5)[[1, 3]]
+    expected = projections.compile_projection(net, method='deconvnet')(pictures, seed)
+    names, go_down = deconvnet.compile_steps(net)
+    assert names[-1] == 'pixels' and {'last', 'sum', 'first'} < set(names)
+    found = go_down(pictures, seed)[-1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    assert np.abs(expected).max() > 0
 
 
 def test_class_models_climb_any_networks_scores():
@@ -132,6 +127,16 @@ def elus():
     net['hard'] = DenseLayer(net['soft'], 4)
     net['out'] = DenseLayer(net['hard'], 2, nonlinearity=None)
     return net
+
+
+def test_units_behind_normalisations_and_dropout_see_what_their_convolutions_see():
+    net = plain()
+    for name, size, stride in (('first', 3, 1), ('pooled', 4, 2), ('sum', 8, 2), ('last', 12, 2)):
+        for field in receptive_fields.receptive_field(net[name]):
+            assert (field.size, field.stride) == (size, stride)
+    assert receptive_fields.receptive_field(dropout(net['last'])) == \
+        receptive_fields.receptive_field(net['last'])
+    assert receptive_fields.receptive_field(net['mean']) is None
 
 
 def test_a_nonlinearity_that_is_no_rectifier_may_be_left():
@@ -153,7 +158,10 @@ def test_a_nonlinearity_that_is_no_rectifier_may_be_left():
 def test_selu_may_be_left_by_its_class():
     net = elus()
     net['soft'].nonlinearity = nonlinearities.selu
-    projections.compile_projection(net, method='guided', leave=nonlinearities.SELU)
+    with modifiedbackprop.applied(net, GuidedBackprop, leave=nonlinearities.SELU):
+        lasagne.layers.get_output(net['out'])
+        assert isinstance(net['hard'].nonlinearity, GuidedBackprop)
+    assert net['soft'].nonlinearity is nonlinearities.selu
 
 
 def two_inputs():

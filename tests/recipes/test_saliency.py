@@ -11,7 +11,7 @@ import modifiedbackprop
 from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import saliency
-from recipes.common import images, photos, projections
+from recipes.common import images, maps, photos, projections
 
 
 @pytest.fixture(scope='module')
@@ -120,6 +120,28 @@ def test_a_run_folder_has_arrays_pictures_and_what_was_seen(all_methods):
     assert record['parameters']['size'] == 40
 
 
+def test_pictures_are_large_and_the_figure_has_the_photo_once(all_methods, monkeypatch):
+    for method in projections.METHODS:
+        for kind in ('', '_overlay', '_mask'):
+            assert min(Image.open(all_methods / f'a_{method}{kind}.png').size) >= 512
+    with np.load(all_methods / 'a.npz') as arrays:
+        drawn = np.array(Image.open(all_methods / 'a_guided.png'))
+        np.testing.assert_array_equal(drawn[::13, ::13],
+                                      maps.panels(arrays['guided'])[0])  # 13 * 40 = 520
+    saved = []
+    monkeypatch.setattr(saliency.figures, 'save_grid',
+                        lambda path, pictures, titles, **options: (saved.append(titles),
+                                                                   path.write_text('')))
+    run = saliency.runs.Run('saliency', all_methods.parent / 'figure', False)
+    seen, gradient = {'name': 'fox', 'probability': 0.5}, np.ones((3, 20, 20), 'float32')
+    rgb = np.zeros((20, 20, 3), 'uint8')
+    for methods in (projections.METHODS, ['guided']):
+        saliency.save(run, 'x', rgb, dict.fromkeys(methods, gradient), seen, {}, 99, False, False)
+    assert saved == [['fox (0.50)', 'gradient', 'guided backprop', 'deconvnet'],
+                     ['fox (0.50)', 'guided backprop', 'raises the score', 'lowers the score']]
+    assert saliency.parse([]).methods == list(projections.METHODS)
+
+
 def test_a_broken_photo_is_left_out_and_the_status_says_so(all_methods, tmp_path, error_of,
                                                            folder_of_photos):
     record = json.loads((all_methods / 'run.json').read_text())
@@ -142,8 +164,8 @@ def test_batches_do_not_change_the_maps(all_methods, folder_of_photos, tmp_path)
 
 def test_a_class_is_found_by_name_and_by_number(tmp_path):
     for number, wanted in enumerate(('goldfish', 'Carassius auratus', '0')):
-        saliency.main(['--class', wanted, '--size', '32', '--out', str(tmp_path / str(number)),
-                       '--quiet'])
+        saliency.main(['--method', 'guided', '--class', wanted, '--size', '32', '--out',
+                       str(tmp_path / str(number)), '--quiet'])
     first, second, third = (np.load(tmp_path / str(number) / 'astronaut.npz')['guided']
                             for number in range(3))
     assert first.any()
@@ -153,8 +175,8 @@ def test_a_class_is_found_by_name_and_by_number(tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for name, seed in (('one', '3'), ('two', '3'), ('other', '4')):
-        saliency.main(['--smooth', '2', '--crops', '10', '--size', '40', '--seed', seed, '--out',
-                       str(tmp_path / name), '--quiet'])
+        saliency.main(['--method', 'guided', '--smooth', '2', '--crops', '10', '--size', '40',
+                       '--seed', seed, '--out', str(tmp_path / name), '--quiet'])
     one, two, other = ((tmp_path / name / 'astronaut_guided.png').read_bytes()
                        for name in ('one', 'two', 'other'))
     assert one == two and one != other

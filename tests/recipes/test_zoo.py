@@ -46,14 +46,15 @@ def run(weights, tmp_path):
 
 
 @pytest.mark.parametrize('name, arguments, size', [
-    ('googlenet', ['--size', '64'], 64), ('caffenet', ['--method', 'all'], 227),
-    ('zeiler_fergus', [], 224), ('vgg_cnn_s', ['--crops', '10'], 256)])
+    ('googlenet', ['--size', '64', '--method', 'guided'], 64), ('caffenet', [], 227),
+    ('zeiler_fergus', ['--method', 'guided'], 224),
+    ('vgg_cnn_s', ['--crops', '10', '--method', 'guided'], 256)])
 def test_saliency(run, name, arguments, size):
     folder = run(saliency, name, *arguments)
     with np.load(folder / 'astronaut.npz') as arrays:
         maps = {method: arrays[method] for method in projections.METHODS if method in arrays}
         assert str(arrays['name']).startswith('thing ')
-    assert len(maps) == (3 if 'all' in arguments else 1)
+    assert len(maps) == (1 if 'guided' in arguments else 3)
     assert all(found.shape == (3, size, size) and found.any() for found in maps.values())
 
 
@@ -82,8 +83,8 @@ def test_deconvnet_step_by_step_and_as_a_gradient(run, name, layer, arguments, f
     ('caffenet', [], ['conv1', 'conv2', 'conv3', 'conv4', 'conv5'])])
 def test_layer_features_visit_every_convolution(run, name, arguments, visited):
     folder = run(layer_features, name, '--channels', '1', *arguments)
-    page = (folder / 'index.html').read_text()
-    assert [part.split('"')[0] for part in page.split('<h2 id="')[1:]] == visited
+    page = (folder / 'index.html').read_text().split('id="tour">')[1].split('</script>')[0]
+    assert [layer['name'] for layer in json.loads(page)['layers']] == visited
     for layer in visited:
         assert (folder / 'astronaut' / f'{layer.replace("/", "-")}.npz').exists()
 
@@ -120,7 +121,7 @@ def test_alexnets_dense_layers_cannot_dream_of_classes(weights, error_of, tmp_pa
 def test_pictures_have_the_size_of_the_network():
     for deepest in ('conv3', 'prob'):
         net = models.build('caffenet', width=1 / 64, deepest=deepest)
-        assert photos.size_for(net, 'caffenet', wanted=None, embedded=96) == 227
-    assert saliency.picture_size(net, 'caffenet', wanted=None, crops=10) == 259
+        assert photos.size_for(net, 'caffenet', None, 96) == 227
+    assert saliency.picture_size(net, 'caffenet', None, 10) == 259
     parts, _ = saliency.cut(np.zeros((1, 3, 259, 259), 'float32'), 10)
     assert parts.shape == (10, 3, 227, 227)

@@ -88,3 +88,14 @@ def test_every_class_of_the_embedded_network_has_a_kind():
     _, names, _ = models.load('vgg19_quarter', deepest='conv1_1')
     assert 'other' not in classes.kinds_of(names)
     assert classes.kinds_of(['a class of my own']) == ['other']
+
+
+def test_kinds_are_known_by_any_way_of_writing_a_synset():
+    entries = [entry for _, entry in files.imagenet_classes()]
+    kinds = classes.kinds_of(entries)
+    assert kinds.count('dogs') == 118 and 'other' not in kinds
+    assert [kinds[index] for index in (134, 517)] == ['birds', 'things']  # both are cranes
+    assert classes.kinds_of(['n02085620', 'n02085620 Chihuahua', 'n02085620_Chihuahua',
+                             'Chihuahua', 'goldfish', 'tin opener', 'thing 3']) == [
+        'dogs', 'dogs', 'dogs', 'dogs', 'fish', 'things', 'other']
+    assert classes.search(['n02085620', 'n01443537', 'n02088094'], 'dog') == [0, 2]

@@ -44,9 +44,34 @@ def test_a_map_of_zeros_is_drawn_without_a_warning(draw):
     assert len(np.unique(found)) == 1
 
 
-def test_overlay_is_brightest_where_the_map_is():
-    found = maps.overlay(np.full((20, 30, 3), 100, 'uint8'), gradient(), 100)
-    assert found.shape == (20, 30, 3) and found[6, 7].sum() == found.sum(axis=2).max()
+def test_an_overlay_keeps_the_photos_colours_where_nothing_counts():
+    rgb = np.full((50, 60, 3), (40, 90, 160), 'uint8')
+    strength = np.zeros((3, 50, 60))
+    strength[:, 10:14, 20:24] = 1
+    found = maps.overlay(rgb, strength, 100)
+    np.testing.assert_array_equal(found[30:], rgb[30:])
+    brightest = found[12, 22].astype(int)
+    assert brightest[0] > 180 and brightest[1] > 180 and brightest[2] < 110  # yellow
+    # Speckles count less than what is as strong all around.
+    strength[:, 40, 50] = 1
+    speckled = maps.overlay(rgb, strength, 100)
+    assert np.abs(speckled[40, 50].astype(int) - rgb[40, 50]).sum() < 0.5 * np.abs(
+        brightest - rgb[12, 22]).sum()
+
+
+@pytest.mark.parametrize('rows, columns', [((5, 9), (10, 14)), ((0, 3), (27, 30)),
+                                           ((0, 20), (0, 30)), ((7, 8), (7, 8))])
+def test_a_window_holds_the_signal_inside_the_picture(rows, columns):
+    gradient = np.zeros((3, 20, 30))
+    gradient[:, slice(*rows), slice(*columns)] = 1
+    window = maps.window_of(gradient)
+    assert (gradient[(slice(None), *window)] ** 2).sum() >= 0.95 * (gradient ** 2).sum()
+    (first, end), (begin, stop) = ((part.start, part.stop) for part in window)
+    assert 0 <= first < end <= 20 and 0 <= begin < stop <= 30
+    longest = max(rows[1] - rows[0], columns[1] - columns[0])
+    assert max(end - first, stop - begin) <= round(1.1 * longest)
+    small = maps.same_part(window, (5, 6), (20, 30))
+    assert small[0].start == first * 5 // 20 and small[0].stop > small[0].start
 
 
 def test_the_mask_follows_the_colours_of_the_photo():
