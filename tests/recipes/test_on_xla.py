@@ -80,10 +80,16 @@ def test_an_evaluation_sends_the_picture_and_fetches_terms_and_gradient():
 
 
 def test_a_whole_style_transfer(tmp_path):
+    """40 evaluations end at the same loss, and on one device with the same bytes.
+
+    By Adam (0.01 % apart): L-BFGS's line searches amplify each last digit, and after 40 evaluations
+    of a small picture its ends are 0.01 to 3 % apart.
+    """
     losses = {}
     for name, device in (('c', 'cpu'), ('xla', 'xla-cpu'), ('again', 'xla-cpu')):
-        styletransfer.main(['--size', '32', '--rounds', '2', '--evals', '20', '--quiet', '--device',
-                            device, '--out', str(tmp_path / name)])
+        styletransfer.main(['--size', '32', '--rounds', '2', '--evals', '20', '--optimiser', 'adam',
+                            '--model', 'vgg19_quarter', '--quiet', '--device', device, '--out',
+                            str(tmp_path / name)])
         record = json.loads((tmp_path / name / 'run.json').read_text())
         assert record['device']['name'] == device
         losses[name] = record['loss']
