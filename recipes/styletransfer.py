@@ -12,10 +12,10 @@ The formulas stand in `common/losses.py`, and what puts them together in `style/
 memory, masks, going on with a run - is in the other rooms of `recipes/style`.
 """
 
-import time
 from pathlib import Path
 
 from models.errors import Incomplete
+from models.runtime.xla import devices
 from recipes.common import command_line, lbfgs
 from recipes.common.adam import Adam
 from recipes.common.objective import Objective
@@ -177,9 +177,9 @@ def paint_phase(work, loss, looker, phase, journal, before=None, state=None):
     x = start
     try:
         with bar:
-            began = time.perf_counter()
+            began = devices.seconds_of_work()
             objective.eval_loss(start) if state is None else objective.recall(start)
-            tell_time(work, phase, journal, time.perf_counter() - began)
+            tell_time(work, phase, journal, devices.seconds_of_work() - began)
             if journal.number < 0:
                 journal.keep(phase, objective, x, picture_of(x), weights, optimiser.state)
             for x, early in optimiser.minimise(objective, start, left, options.evals):

@@ -8,6 +8,7 @@ from pathlib import Path
 import lasagne
 
 from models.errors import ArchiveError
+from models.runtime.xla import devices
 from recipes.common import receptive_fields
 from recipes.style import tiles
 
@@ -31,14 +32,14 @@ Plan = namedtuple('Plan', 'core painting_core corrections bytes')
 
 
 def of_machine():
-    """Return the bytes of memory that this process may have: the machine's or its group's."""
+    """The bytes of memory that a run may have: the device's, the machine's or its group's."""
     limits = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
     for group in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
         try:
             limits.append(int(Path(group).read_text()))
         except (OSError, ValueError):
             pass  # no such group, or no limit
-    return min(limits)
+    return devices.memory() or min(limits)
 
 
 def activations_per_pixel(net, layers):
