@@ -15,7 +15,7 @@ def test_environment_yml_has_the_pins_of_setup_py():
     pinned = set(re.findall(r"'([a-z0-9-]+[<>=]=[0-9][^']*)'", setup))
     conda = set(re.findall(r'^ +- ([a-z0-9-]+[<>=]=.*)$', (ROOT / 'environment.yml').read_text(),
                            re.MULTILINE))
-    extras = {pin for pin in pinned if re.match('notebook|nbclient|torch|captum', pin)}
+    extras = {pin for pin in pinned if re.match('notebook|torch|captum', pin)}
     assert len(pinned) > 10
     assert conda - {'python>=3.9,<3.12'} == pinned - extras
     assert "python_requires='>=3.9,<3.12'" in setup
