@@ -24,8 +24,8 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 160                       # pixels of the pictures' shorter side
-STEPS = 100                      # evaluations of loss and gradient for each picture
+SIZE = 144                       # pixels of the pictures' shorter side
+STEPS = 80                       # evaluations of loss and gradient for each picture
 ROWS = 5                         # pictures, at most, in each comparison
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 PAINTING = images.PAINTING       # drawn by this project's code

@@ -24,8 +24,8 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 160                       # pixels of the pictures' shorter side
-STEPS = 100                      # evaluations of loss and gradient for each picture
+SIZE = 144                       # pixels of the pictures' shorter side
+STEPS = 80                       # evaluations of loss and gradient for each picture
 COLOURS = 6                      # of the reduced painting
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 PAINTING = images.PAINTING       # drawn by this project's code
@@ -35,7 +35,6 @@ PLACE = (0.2, 0.8)
 import io
 
 import numpy as np
-from IPython.display import Image
 
 import shown
 from recipes.common import colours, command_line, figures, lbfgs, palettes, projections

@@ -2,10 +2,10 @@
 
     python notebooks/run.py 06_artistic_style 07_control
 
-A notebook's source is a script, `NAME.py`, with text between its cells (jupytext's percent format);
-what it showed when it was run last stands beside it, `NAME.ipynb`. A run with the sources' own
-parameters renews the stored notebooks and the gallery, `index.html`; with --model, --size or --quick
-the results go into a new folder, runs/notebooks-NNN, and the stored ones stay as they are.
+A notebook's source is a script, `NAME.py`, with text between its cells (jupytext's percent
+format); what it showed when it was run last stands beside it, `NAME.ipynb`. A run with the sources'
+own parameters renews the stored notebooks and the gallery, `index.html`; with --model, --size or
+--quick the results go into a new folder, runs/notebooks-NNN, and the stored ones stay as they are.
 """
 
 import ast
@@ -20,6 +20,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
+from traitlets.config import Config
 
 import gallery
 from models.errors import ArchiveError, one_line
@@ -30,6 +31,7 @@ SOURCES = {path.stem: path for path in sorted(FOLDER.glob('[0-9][0-9]_*.py'))}
 PARAMETERS, INJECTED = 'parameters', 'injected-parameters'  # tags of cells, as papermill has them
 QUICK = {'SIZE': 64, 'STEPS': 2, 'ROWS': 2}  # every formula still runs, on few small pictures
 LONGEST = 3600  # seconds of one cell
+LOCAL = Config(KernelManager={'transport': 'ipc'})  # by files of this user, and no open ports
 
 
 def main(arguments=None):
@@ -161,7 +163,7 @@ def execute(name, changed=(), quiet=False):
     with tqdm(total=count, desc=name, unit='cell', disable=quiet) as bar:
         client = NotebookClient(notebook, timeout=LONGEST, kernel_name='python3',
                                 record_timing=False, resources={'metadata': {'path': str(FOLDER)}},
-                                on_cell_executed=lambda **_: bar.update())
+                                on_cell_executed=lambda **_: bar.update(), config=LOCAL)
         try:
             client.execute()
         except CellExecutionError as problem:
