@@ -24,8 +24,8 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 160                       # pixels of the photo's shorter side
-STEPS = 10                       # in each octave
+SIZE = 128                       # pixels of the photo's shorter side
+STEPS = 8                        # in each octave
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 GUIDE = images.PAINTING          # what a guided dream looks for
 

@@ -23,7 +23,7 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 144                       # pixels of the photo's shorter side
+SIZE = 128                       # pixels of the photo's shorter side
 ROWS = 4                         # channels in each layer
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 STOPS = None                     # names of layers, or None for five of the network's own

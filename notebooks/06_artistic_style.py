@@ -24,9 +24,9 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 144                       # pixels of the pictures' shorter side
-STEPS = 80                       # evaluations of loss and gradient for each picture
-ROWS = 5                         # pictures, at most, in each comparison
+SIZE = 128                       # pixels of the pictures' shorter side
+STEPS = 60                       # evaluations of loss and gradient for each picture
+ROWS = 4                         # pictures, at most, in each comparison
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 PAINTING = images.PAINTING       # drawn by this project's code
 
@@ -95,10 +95,10 @@ shown.grid([photo, *(result.frames[-1] for result in contents)],
 
 # %% tags=["gallery"]
 chosen = list(command_line.layer_weights(settings.style_layers))
-steps = np.unique(np.linspace(1, len(chosen), min(ROWS, len(chosen))).astype(int))
-textures = rebuild(painting, [','.join(chosen[:count]) for count in steps], style=True)
+counts = np.unique(np.linspace(1, len(chosen), min(ROWS, len(chosen))).astype(int)).tolist()
+textures = rebuild(painting, [','.join(chosen[:count]) for count in counts], style=True)
 shown.grid([painting, *(result.frames[-1] for result in textures)],
-           ['the painting', *(f'to {chosen[count - 1]}' for count in steps)], columns=3,
+           ['the painting', *(f'to {chosen[count - 1]}' for count in counts)], columns=3,
            about='textures from the style of more and more layers')
 
 # %% [markdown]
@@ -151,12 +151,11 @@ shown.curves({name: (np.arange(1, len(history) + 1), values)
 # kept better at the same style.
 
 # %% tags=["gallery"]
-counts = list(dict.fromkeys([int(steps[len(steps) // 2]), len(chosen)]))
 factors = [0.2, 1.0, 5.0][:ROWS]
 pictures, titles = [], []
-for count in counts:
-    loss = style_transfer(net, p, a, content_layers,
-                          {layer: 50.0 for layer in chosen[:count]}, relative=True).function
+for count in dict.fromkeys([counts[len(counts) // 2 - 1], len(chosen)]):
+    loss = objective.function if count == len(chosen) else style_transfer(
+        net, p, a, content_layers, dict.fromkeys(chosen[:count], 50.0), relative=True).function
     shares = {name: float(weight.get_value()) for name, weight in loss.weights.items()
               if name.startswith('content')}
     for factor in factors:
@@ -199,11 +198,11 @@ shown.table(['from', 'saturation', 'edges from their lines, pixels'],
 # and the covariance, which is the Gram matrix of centred channels.
 
 # %% tags=["gallery"]
-pictures = []
-for kind in losses.KINDS[:ROWS]:
-    objective = style_transfer(net, p, a, content_layers, style_layers, kind=kind, relative=True)
-    pictures.append(paint(objective, p))
-shown.grid(pictures, losses.KINDS[:ROWS], columns=4, about='the style by four kinds of statistics')
+pictures = {'gram': result}
+for kind in losses.KINDS[1:ROWS]:
+    pictures[kind] = paint(style_transfer(net, p, a, content_layers, style_layers, kind=kind,
+                                          relative=True), p)
+shown.grid(list(pictures.values()), list(pictures), columns=4, about='the style by four kinds of statistics')
 
 # %% [markdown]
 # How far is each from the painting, measured by Gram matrices? The loss of the photo is 1.
@@ -218,7 +217,7 @@ def gram_distance(rgb):
 
 shown.table(['statistics', 'Gram distance to the painting'],
             [[kind, gram_distance(picture) / gram_distance(photo)]
-             for kind, picture in zip(losses.KINDS, pictures)])
+             for kind, picture in pictures.items()])
 
 # %% [markdown]
 # ## What a full VGG-19 would change

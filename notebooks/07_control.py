@@ -14,7 +14,7 @@
 # | without a motif | the same, and Gatys et al. 2017, [1611.07865](https://arxiv.org/abs/1611.07865), equations 5 and 6 | `styletransfer.py --features` |
 
 # %%
-import models  # first: it prepares Theano and Lasagne
+import models  # noqa: F401 - first: it prepares Theano and Lasagne
 
 from recipes.common import images
 
@@ -24,8 +24,8 @@ from recipes.common import images
 
 # %% tags=["parameters"]
 MODEL = 'vgg19_small'            # the network that ships with the archive
-SIZE = 144                       # pixels of the pictures' shorter side
-STEPS = 80                       # evaluations of loss and gradient for each picture
+SIZE = 128                       # pixels of the pictures' shorter side
+STEPS = 60                       # evaluations of loss and gradient for each picture
 COLOURS = 6                      # of the reduced painting
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 PAINTING = images.PAINTING       # drawn by this project's code

@@ -101,5 +101,8 @@ def _cells(axis, values, strength):
     axis.imshow(strength, 'Reds', vmin=0, vmax=2.2)
     for (row, column), value in np.ndenumerate(values):
         axis.text(column, row, str(value), ha='center', va='center', fontsize=10, color=INK)
+    for count, line in zip(values.shape, (axis.axhline, axis.axvline)):
+        for edge in range(1, count):
+            line(edge - 0.5, color=INK, linewidth=0.5)
     axis.set(xticks=[], yticks=[])
     axis.axis('on')

@@ -161,8 +161,9 @@ def execute(name, changed=(), quiet=False):
     notebook = with_parameters(read(name), dict(changed))
     count = sum(cell.cell_type == 'code' for cell in notebook.cells)
     with tqdm(total=count, desc=name, unit='cell', disable=quiet) as bar:
-        client = NotebookClient(notebook, timeout=LONGEST, kernel_name='python3',
-                                record_timing=False, resources={'metadata': {'path': str(FOLDER)}},
+        client = NotebookClient(notebook, timeout=LONGEST, startup_timeout=LONGEST,
+                                kernel_name='python3', record_timing=False,
+                                resources={'metadata': {'path': str(FOLDER)}},
                                 on_cell_executed=lambda **_: bar.update(), config=LOCAL)
         try:
             client.execute()
