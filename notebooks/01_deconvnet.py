@@ -151,11 +151,11 @@ shown.grid([photo, maps.signed(stepwise[0]), maps.signed(gradient[0])],
 # %%
 library = {}
 for place in (PHOTO, *(images.bundled_photo().with_name(name) for name in OTHERS)):
-    rgb = images.resize(images.read(place), 2 * SIZE)
-    for top in range(0, rgb.shape[0] - SIZE + 1, SIZE // 2):
-        for left in range(0, rgb.shape[1] - SIZE + 1, SIZE // 2):
-            library[place.stem, top, left] = rgb[top:top + SIZE, left:left + SIZE]
-print(len(library), 'squares of', SIZE, 'pixels')
+    rgb, side = images.resize(images.read(place), 2 * SIZE), SIZE // 2
+    for top in range(0, rgb.shape[0] - side + 1, side):
+        for left in range(0, rgb.shape[1] - side + 1, side):
+            library[place.stem, top, left] = rgb[top:top + side, left:left + side]
+print(len(library), 'squares of', side, 'pixels')
 
 
 def batches(count=16):
@@ -203,8 +203,9 @@ shown.grid([np.kron(maps.signed(kernel, 100), np.ones((8, 8, 1), 'uint8'))
 
 # %% [markdown]
 # Does a map tell the truth? Slide a grey square over the photo, and see where the sum of the
-# channel's activations falls. What the deconvnet shows for the whole channel, and what the channel
-# misses when it is covered, should be at the same places.
+# channel's activations falls. The deconvnet draws what in the photo the whole channel answers to; the
+# square measures what the channel really misses. Where both are strong, the map can be believed; where
+# the square hardly costs anything, or even helps, the map alone would have misled.
 
 # %% tags=["gallery"]
 squares = occlusion.squares_of(photo.shape[:2], SIZE // 5, SIZE // 20)
