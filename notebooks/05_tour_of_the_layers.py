@@ -136,8 +136,9 @@ shown.curves({name: (depth, values) for name, values in shares.items()}, 'layer'
 
 # %% [markdown]
 # A shallow element covers a few pixels and tells nothing; a deep one covers a region with a shape.
-# The whole map covers much of the photo at every depth, and more and more of it is shared by all
-# channels:
+# The whole map covers most of the photo at the first stops and still a large part at the last one.
+# And from the second stop on much of it is shared by all channels, which makes it a poor portrait of
+# any of them:
 
 # %%
 shown.table(['layer', 'correlation of two whole maps', 'of two single elements'],

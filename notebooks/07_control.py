@@ -76,8 +76,8 @@ def painted(like):
 #
 # $$\min_{c_1, \dots, c_K} \sum_i \min_k \lVert p_i - c_k \rVert_2^2 ,$$
 #
-# the painting hands on fewer of them, and they stay apart. Below each picture: how its pixels are
-# spread over $a^*$ (green to red) and $b^*$ (blue to yellow).
+# there are fewer to mix. Below each picture: how its pixels are spread over $a^*$ (green to red) and
+# $b^*$ (blue to yellow).
 
 # %% tags=["gallery"]
 palette = palettes.palette_of(painting, COLOURS)
@@ -99,6 +99,12 @@ shown.table(['painting', 'its colours, bits', "the result's, bits", 'peaks kept'
              'pixels near the palette'], rows)
 
 # %% [markdown]
+# The result has fewer colours than the one of the whole painting, and more of its pixels are near the
+# palette. But the peaks do not survive: Gram matrices ask for products of channels, and between two paints
+# there are pixels of every mixture that have them. The article's promise holds by halves only, at this size
+# and with this network. (Few paints and nothing between them is a matter of the last step:
+# `palettes.with_palette` of the result.)
+#
 # ## The photo's own colours
 #
 # Two ways keep the photo's colours: take only the luminance of the result; or give the painting the
