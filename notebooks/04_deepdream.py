@@ -3,7 +3,7 @@
 #
 # Mordvintsev, Olah & Tyka 2015, "Inceptionism", and [their notebook](https://github.com/google/deepdream):
 # show a network a photo, and change the photo so that a layer answers more strongly to whatever it
-# answers to already. Faint resemblances grow into things. The notebook takes the dream apart: the
+# answers to already. Faint resemblances grow. The notebook takes the dream apart: the
 # objective, the octaves, the layer, and four ways to say what to dream of.
 #
 # | here | there | recipe |
@@ -132,7 +132,7 @@ shown.grid([images.deprocess(last(ascend), mean_pixel) for ascend in ways.values
 # %% [markdown]
 # ## Into the dream
 #
-# Dream, enlarge the middle, dream again. After a few rounds nothing of the photo is left.
+# Dream, enlarge the middle, dream again. Each round leaves less of the photo; `--frames 100` makes a film.
 
 # %% tags=["gallery"]
 frames, image = [], x
