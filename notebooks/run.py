@@ -20,7 +20,6 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
-from traitlets.config import Config
 
 import gallery
 from models.errors import ArchiveError, one_line
@@ -31,7 +30,6 @@ SOURCES = {path.stem: path for path in sorted(FOLDER.glob('[0-9][0-9]_*.py'))}
 PARAMETERS, INJECTED = 'parameters', 'injected-parameters'  # tags of cells, as papermill has them
 QUICK = {'SIZE': 64, 'STEPS': 2, 'ROWS': 2}  # every formula still runs, on few small pictures
 LONGEST = 3600  # seconds of one cell
-LOCAL = Config(KernelManager={'transport': 'ipc'})  # by files of this user, and no open ports
 
 
 def main(arguments=None):
@@ -164,7 +162,8 @@ def execute(name, changed=(), quiet=False):
         client = NotebookClient(notebook, timeout=LONGEST, startup_timeout=LONGEST,
                                 kernel_name='python3', record_timing=False,
                                 resources={'metadata': {'path': str(FOLDER)}},
-                                on_cell_executed=lambda **_: bar.update(), config=LOCAL)
+                                extra_arguments=['--log-level=ERROR'],
+                                on_cell_executed=lambda **_: bar.update())
         try:
             client.execute()
         except CellExecutionError as problem:
