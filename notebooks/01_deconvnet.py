@@ -109,7 +109,7 @@ shown.table(['signal at', 'shape', 'share that is not zero', 'largest'],
 # Each picture is the signal of one layer, summed over its channels: one unit fans out on the way
 # down, and at every pooling jumps to the places that were strongest.
 
-# %% tags=["gallery"]
+# %%
 
 
 def drawn(signal):

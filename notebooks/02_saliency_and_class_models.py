@@ -113,7 +113,7 @@ four_panels(1)
 #
 # $$\hat M(I) = \frac{1}{n} \sum_{k=1}^{n} M\!\left(I + \mathcal{N}(0, \sigma^2)\right).$$
 
-# %% tags=["gallery"]
+# %%
 own = saliency.Target(None, None, None)
 averagings = {'once': saliency.Averaging(), 'ten crops': saliency.Averaging(crops=10),
               '25 noisy copies': saliency.Averaging(smooth=25)}

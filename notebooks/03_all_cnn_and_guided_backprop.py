@@ -98,7 +98,7 @@ np.testing.assert_array_equal(by_rule['gradient'],
 #
 # The strongest unit of the strongest channel in a layer, for three photos.
 
-# %% tags=["gallery"]
+# %%
 LAYER = models.facts_of(MODEL).dream
 net, classes, mean_pixel = models.load(MODEL)
 pictures = [photos.fit(images.read(path), net, SIZE, square=True) for path in PHOTOS]

@@ -102,7 +102,7 @@ shown.curves({f'octave {octave + 1}': tuple(np.array([(number, step[2]) for numb
 #
 # Shallow layers dream of edges and their directions, deeper ones of textures and parts.
 
-# %% tags=["gallery"]
+# %%
 layers = list(dict.fromkeys([facts.deeper[0], facts.deeper[1], facts.deeper[-2], LAYER]))
 pictures = [last(deepdream.layer_objective(net, layer)) for layer in layers[:-1]] + [result]
 shown.grid([images.deprocess(image, mean_pixel) for image in pictures], layers, columns=4, width=11,

@@ -91,7 +91,7 @@ def visit(stop):
                       about=f'{stop}: patch, largest element and whole map of its channels')
 
 
-# %% tags=["gallery"]
+# %%
 visit(stops[0])
 
 # %% [markdown]

@@ -142,7 +142,9 @@ shown.curves({name: (np.arange(1, len(history) + 1), values)
              'evaluation', 'weighted loss', 'the terms of the loss', xscale='log', yscale='log')
 
 # %% [markdown]
-# Most of the loss is gone after a few dozen evaluations; later ones refine what is hardly seen.
+# L-BFGS first finds how long its steps may be, and one is far too long. Then the style terms fall by
+# two to four powers of ten, while content, zero at the start, settles where the two balance. Most is
+# gone after a few dozen evaluations; later ones refine what is hardly seen.
 #
 # ## Layers against weights
 #
@@ -172,7 +174,7 @@ shown.grid(pictures, titles, columns=len(factors),
 # lines bend; a little of `conv1_1` brings both back. Both can be measured: the saturation, and on a
 # drawn picture the distance of edges from the straight lines that they were.
 
-# %% tags=["gallery"]
+# %%
 lines = straight_lines.draw(SIZE)
 deep = facts.deeper[-1]
 bent = rebuild(lines, [deep, f'{facts.style[0]}=0.1,{deep}'], lines=True)
@@ -188,6 +190,9 @@ shown.table(['from', 'saturation', 'edges from their lines, pixels'],
              *([result.layers, result.saturation, float(result.distance)] for result in bent)])
 
 # %% [markdown]
+# With this network the lines bend, and a tenth of `conv1_1` straightens them. The colours only go
+# astray: their saturation does not fall, as it does with `vgg19_quarter` and with VGG-19.
+#
 # ## Means instead of covariances
 #
 # Must it be products of channels? The article tries plain means,
@@ -197,7 +202,7 @@ shown.table(['from', 'saturation', 'edges from their lines, pixels'],
 # and finds little change. Other statistics were proposed since: mean and deviation of each channel,
 # and the covariance, which is the Gram matrix of centred channels.
 
-# %% tags=["gallery"]
+# %%
 pictures = {'gram': result}
 for kind in losses.KINDS[1:ROWS]:
     pictures[kind] = paint(style_transfer(net, p, a, content_layers, style_layers, kind=kind,
@@ -220,6 +225,10 @@ shown.table(['statistics', 'Gram distance to the painting'],
              for kind, picture in pictures.items()])
 
 # %% [markdown]
+# All four are far nearer to the painting than the photo is, and the pictures are of one kind: the article
+# is right that means change little. Covariances get there soonest; Gram matrices also have to agree on
+# products of large means.
+#
 # ## What a full VGG-19 would change
 #
 # The embedded network learned VGG-19's first five style layers, to `conv3_1`, and paints nearly as

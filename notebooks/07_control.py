@@ -81,7 +81,7 @@ def painted(like):
 # there are fewer to mix. Below each picture: how its pixels are spread over $a^*$ (green to red) and
 # $b^*$ (blue to yellow).
 
-# %% tags=["gallery"]
+# %%
 palette = palettes.palette_of(painting, COLOURS)
 reduced = palettes.with_palette(painting, palette)
 plain, with_few = painted(painting), painted(reduced)
@@ -113,7 +113,7 @@ shown.table(['painting', 'its colours, bits', "the result's, bits", 'peaks kept'
 # photo's mean colour and covariance before, $\Sigma$, by the linear map
 # $\Sigma_{photo}^{1/2} \Sigma_{painting}^{-1/2}$.
 
-# %% tags=["gallery"]
+# %%
 matched = colours.matched(painting, photo)
 shown.grid([plain, colours.with_colours_of(photo, plain), matched, painted(matched)],
            ["the painting's colours", 'luminance only', 'the painting, matched', 'like that'],
@@ -183,9 +183,8 @@ shown.grid([painting, rest, plain, without],
            about='a painting without one of its motifs, and what is painted like it')
 
 # %% [markdown]
-# With the stars the moon has gone, the lamps and the glow behind the mill: to the network they are one
-# motif. What is painted like the rest has less yellow, and where it is left it lies in stripes, like the
-# field's.
+# With the stars go the ring of the moon, the lamps and the glow behind the mill: to the network they
+# are one motif. What is painted like the rest has less yellow and more of the water's green.
 #
 # ## What a full VGG-19 would change
 #
