@@ -191,7 +191,7 @@ shown.table(['from', 'saturation', 'edges from their lines, pixels'],
 
 # %% [markdown]
 # With this network the lines bend, and a tenth of `conv1_1` straightens them. The colours only go
-# astray: their saturation does not fall, as it does with `vgg19_quarter` and with VGG-19.
+# astray: their saturation does not fall, as it does with `vgg19_quarter`.
 #
 # ## Means instead of covariances
 #
