@@ -9,16 +9,24 @@ own parameters renews the stored notebooks and the gallery, `index.html`; with -
 """
 
 import ast
+import contextlib
 import hashlib
 import re
+import sys
 import time
 from pathlib import Path
 
 import models
-import jupytext
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+
+try:
+    import jupytext
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+except ModuleNotFoundError as problem:
+    print(f"run.py: error: {problem}; notebooks need more: pip install -e '.[notebooks]'",
+          file=sys.stderr)
+    sys.exit(2)
 from tqdm import tqdm
 
 import gallery
@@ -39,23 +47,31 @@ def main(arguments=None):
     changed = parameters_of(options)
     run = runs.Run('notebooks', options.out, options.force) if changed or options.out else None
     folder = FOLDER if run is None else run.folder
-    for name in dict.fromkeys(names or SOURCES):
-        began = time.perf_counter()
-        notebook = execute(name, changed, options.quiet)
-        text = nbformat.writes(notebook) + '\n'
-        if run is None:
-            (folder / f'{name}.ipynb').write_text(text, encoding='utf-8')
-        else:
-            with run.writing(f'{name}.ipynb') as path:
-                path.write_text(text, encoding='utf-8')
-        if not options.quiet:
-            print(f'{name}: {time.perf_counter() - began:.0f} s, {len(text) / 1e6:.2f} MB')
-    stored = {path.stem: nbformat.read(path, 4) for path in sorted(folder.glob('*.ipynb'))}
-    (folder / 'index.html').write_text(gallery.page_of(stored), encoding='utf-8')
-    if run is not None:
-        run.save_record(parameters=changed)
+    with contextlib.nullcontext() if run is None else run.recorded():
+        for name in dict.fromkeys(names or SOURCES):
+            began = time.perf_counter()
+            text = nbformat.writes(execute(name, changed, options.quiet)) + '\n'
+            save(run, f'{name}.ipynb', text)
+            if not options.quiet:
+                print(f'{name}: {time.perf_counter() - began:.0f} s, {len(text) / 1e6:.2f} MB')
+        stored = {name: folder / f'{name}.ipynb' for name in SOURCES}
+        save(run, 'index.html', gallery.page_of({name: nbformat.read(path, 4) for name, path in
+                                                 stored.items() if path.exists()}))
+        if run is not None:
+            run.save_record(parameters=changed)
     if not options.quiet:
         print(folder / 'index.html')
+
+
+def save(run, name, text):
+    """Save a file whole: in a run's folder, or without one (None) in the place of a stored one."""
+    if run is not None:
+        with run.writing(name) as path:
+            path.write_text(text, encoding='utf-8')
+        return
+    partial = FOLDER / f'{name}.partial'
+    partial.write_text(text, encoding='utf-8')
+    partial.replace(FOLDER / name)
 
 
 def parse(arguments):
@@ -170,6 +186,9 @@ def execute(name, changed=(), quiet=False):
             raise ArchiveError(f'{name}: a cell raised {problem.ename}: {plain(problem.evalue)}; '
                                'open the source, or run it in Jupyter, to see where'
                                ) from problem
+        except (RuntimeError, TimeoutError) as problem:  # nbclient's, of a kernel that was killed
+            raise ArchiveError(f'{name}: its kernel ended or does not answer: '
+                               f'{plain(str(problem))}; is there enough memory?') from problem
     notebook.metadata.pop('language_info', None)  # has the version of this machine's Python
     return notebook
 

@@ -89,6 +89,19 @@ def test_a_cell_that_raises_ends_the_run_in_one_line(run, own_source, tmp_path):
     assert not list(tmp_path.glob('run/*.ipynb'))
 
 
+def test_a_kernel_that_dies_ends_the_run_in_one_line(run, own_source, tmp_path):
+    own_source('import os\nos._exit(1)')
+    with pytest.raises(ArchiveError, match='^01_own: its kernel ended'):
+        run.main(['--quiet', '--out', str(tmp_path / 'run')])
+
+
+def test_what_is_not_installed_is_told_in_one_line(python):
+    run = python('-c', 'import runpy, sys; sys.modules["jupytext"] = None; '
+                       f'runpy.run_path({str(FOLDER / "run.py")!r}, run_name="__main__")')
+    assert run.returncode == 2 and run.stderr.count('\n') == 1, run.stderr
+    assert "pip install -e '.[notebooks]'" in run.stderr
+
+
 def test_a_run_with_other_parameters_leaves_the_stored_notebooks(run, own_source, tmp_path,
                                                                  capsys):
     own_source('print("pixels:", SIZE)')
