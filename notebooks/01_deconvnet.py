@@ -209,8 +209,7 @@ shown.grid([np.kron(maps.signed(kernel, 100), np.ones((8, 8, 1), 'uint8'))
 
 # %% tags=["gallery"]
 squares = occlusion.squares_of(photo.shape[:2], SIZE // 5, SIZE // 20)
-whole, _, _ = models.load(MODEL)
-found = occlusion.Occlusion(occlusion.compile_look(whole, LAYER, probabilities=False), x, squares)
+found = occlusion.Occlusion(occlusion.compile_look(net, LAYER, probabilities=False), x, squares)
 covered = occlusion.importance(found.sum, found.sums, squares, photo.shape[:2])
 everywhere = np.zeros_like(activations)
 everywhere[:, found.channel] = activations[:, found.channel]

@@ -19,7 +19,7 @@ import models  # first: it prepares Theano and Lasagne
 from recipes.common import images
 
 # %% [markdown]
-# **Parameters.** Any network with rectifiers will do. A trained All-CNN-C comes from
+# **Parameters.** Any network with rectifiers will do; a VGG's dense layers want `SIZE = 224`. A trained All-CNN-C comes from
 # `recipes/train_all_cnn.py`; the archive ships none.
 
 # %% tags=["parameters"]

@@ -28,17 +28,20 @@ SIZE = 128                       # pixels of the photo's shorter side
 STEPS = 8                        # in each octave
 PHOTO = images.bundled_photo()   # NASA's portrait of an astronaut
 GUIDE = images.PAINTING          # what a guided dream looks for
+DREAMT_CLASS = 'monarch'         # or None, for networks whose dense layers fix the size: the VGGs
 
 # %%
 import numpy as np
 
 import shown
 from recipes import deepdream
+from recipes.common import classes as class_names
+from recipes.common import projections
 
 facts = models.facts_of(MODEL)
 LAYER = facts.dream
 photo = images.resize(images.read(PHOTO), SIZE)
-net, classes, mean_pixel = deepdream.load_network(MODEL)
+net, classes, mean_pixel = deepdream.load_network(MODEL, layer=LAYER)
 x = images.prepare(photo, mean_pixel)
 
 # %% [markdown]
@@ -120,12 +123,14 @@ shown.grid([images.deprocess(image, mean_pixel) for image in pictures], layers, 
 
 # %% tags=["gallery"]
 guide = images.prepare(images.resize(images.read(GUIDE), SIZE), mean_pixel)
-wanted = 'monarch' if classes and 'monarch' in ' '.join(classes) else '0'
-index = next((number for number, name in enumerate(classes or []) if wanted in name), 0)
-ways = {'the strongest channel': deepdream.layer_objective(net, LAYER, int(
-            deepdream.projections.compile_activations(net, [LAYER])(x)[0].sum(axis=(0, 2, 3)).argmax())),
-        f'class {wanted}': deepdream.class_objective(net, index),
+(seen,) = projections.compile_activations(net, [LAYER])(x)
+strongest = int(seen.sum(axis=(0, 2, 3)).argmax())
+ways = {f'channel {strongest}': deepdream.layer_objective(net, LAYER, strongest),
         'guided by the painting': deepdream.layer_objective(net, LAYER, guide=guide)}
+if DREAMT_CLASS is not None:
+    whole, _, _ = deepdream.load_network(MODEL)
+    index = class_names.find_class(classes, DREAMT_CLASS, models.scores(whole).output_shape[1])
+    ways[f'class {DREAMT_CLASS}'] = deepdream.class_objective(whole, index)
 shown.grid([images.deprocess(last(ascend), mean_pixel) for ascend in ways.values()], list(ways),
            columns=3, about='dreams of one channel, of a class, and guided by a painting')
 
