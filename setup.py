@@ -2,6 +2,9 @@
 
 from setuptools import find_packages, setup
 
+# What reads the notebooks' sources, runs them and stores their outputs; `notebook` opens them.
+NOTEBOOKS = ['jupytext>=1.15,<2', 'nbclient>=0.8,<1', 'nbformat>=5.7,<6', 'ipykernel>=6.20,<8']
+
 setup(
     name='lasagne-archive',
     version='0.1.0',
@@ -34,9 +37,10 @@ setup(
         'test': ['pytest>=7,<10', 'ruff>=0.4,<1',
                  'selenium>=4.11,<5; python_version >= "3.10"',  # its maintained versions need it
                  'axe-core-python>=0.1,<1; python_version >= "3.10"',
-                 'jax>=0.4.30,<0.7.2'],  # 0.7.2 wants numpy 2; on a CPU, as the GPU's way is tested
+                 'jax>=0.4.30,<0.7.2',  # 0.7.2 wants numpy 2; on a CPU, as the GPU's way is tested
+                 *NOTEBOOKS],
         'cuda12': ['jax[cuda12]>=0.4.30,<0.7.2'],  # an NVIDIA GPU
-        'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
+        'notebooks': ['notebook>=7,<8', *NOTEBOOKS],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
     },
 )

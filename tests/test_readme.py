@@ -28,7 +28,7 @@ def names_in(path):
     return names
 
 
-@pytest.mark.parametrize('page', ['README.md', 'CONTRIBUTING.md'])
+@pytest.mark.parametrize('page', ['README.md', 'CONTRIBUTING.md', 'notebooks/README.md'])
 def test_formulas_stand_where_it_is_said(page):
     places = PLACE.findall((ROOT / page).read_text())
     assert len(places) >= (8 if page == 'README.md' else 2)

@@ -266,7 +266,7 @@ class Looker:
 
 
 def style_transfer(net, photo, paintings, content_layers, style_layers, tv_weight=0.0,
-                   kind='gram', relative=False, on_evaluation=None):
+                   kind='gram', relative=False, regions=None, on_evaluation=None):
     """Put style transfer together: what is minimised over a picture of the photo's shape.
 
     Args:
@@ -278,16 +278,31 @@ def style_transfer(net, photo, paintings, content_layers, style_layers, tv_weigh
         kind: of the style's statistics, one of `losses.KINDS`.
         relative: whether losses are shares of the photo's and the paintings' own, so that one
             weight fits all pictures and networks; otherwise they are the formulas' values.
+        regions: of the photo, (regions, rows, columns) of 0 to 1, where the paintings have as many;
+            None where every pixel counts in each.
         on_evaluation: of the `Objective`.
+
+    Raises:
+        ValueError: photo and paintings have other numbers of regions.
 
     Returns:
         `Objective`, whose `eval_loss` and `eval_grad` scipy's `fmin_l_bfgs_b` takes.
     """
     if isinstance(paintings, np.ndarray):
         paintings = [Painting(paintings)]
-    loss = StyleLoss(net, content_layers, style_layers, kind,
-                     guided=any(painting.regions is not None for painting in paintings))
-    targets = Looker(loss).targets(photo, paintings)
+    counts = {len(part) for part in (regions, *(painting.regions for painting in paintings))
+              if part is not None}
+    if len(counts) > 1:
+        raise ValueError(f'photo and paintings have {sorted(counts)} regions; give each as many')
+    if counts:
+        (count,) = counts
+        regions, *of_paintings = (
+            np.ones((count, *picture.shape[2:])) if part is None else part for picture, part in
+            ((photo, regions), *((painting.image, painting.regions) for painting in paintings)))
+        paintings = [painting._replace(regions=part)
+                     for painting, part in zip(paintings, of_paintings)]
+    loss = StyleLoss(net, content_layers, style_layers, kind, guided=bool(counts))
+    targets = Looker(loss).targets(photo, paintings, regions)
     weights = {**{f'content {layer}': weight for layer, weight in content_layers.items()},
                **{f'style {layer}': weight for layer, weight in style_layers.items()},
                VARIATION: tv_weight}

@@ -82,6 +82,21 @@ def test_relative_losses_are_shares_of_the_pictures_own(net, pictures, activatio
                                rtol=1e-5, atol=1e-9)
 
 
+def test_a_part_of_a_painting_is_its_style(net, pictures, activations):
+    """Rows of the painting that do not count change nothing; a photo without regions counts."""
+    photo, painting, _ = pictures
+    upper = np.ones((1, *painting.shape[2:]))
+    upper[:, 12:] = 0
+    other = painting.copy()
+    other[:, :, 16:] = 0  # below what the units of the upper half see
+    losses_ = [style_transfer(net, photo, [Painting(one, regions)], {}, {'conv1_1': 1.0}).eval_loss(
+        photo.ravel()) for one, regions in ((painting, upper), (other, upper), (painting, None))]
+    assert losses_[0] == pytest.approx(losses_[1], rel=1e-6) and losses_[0] != losses_[2]
+    with pytest.raises(ValueError, match=r'\[1, 2\] regions'):
+        style_transfer(net, photo, [Painting(painting, upper)], {}, {'conv1_1': 1.0},
+                       regions=np.ones((2, *photo.shape[2:])))
+
+
 class WithBrightness(StyleLoss):
     """One term more: half the squared distance of every pixel from 10."""
 
