@@ -290,18 +290,8 @@ def style_transfer(net, photo, paintings, content_layers, style_layers, tv_weigh
     """
     if isinstance(paintings, np.ndarray):
         paintings = [Painting(paintings)]
-    counts = {len(part) for part in (regions, *(painting.regions for painting in paintings))
-              if part is not None}
-    if len(counts) > 1:
-        raise ValueError(f'photo and paintings have {sorted(counts)} regions; give each as many')
-    if counts:
-        (count,) = counts
-        regions, *of_paintings = (
-            np.ones((count, *picture.shape[2:])) if part is None else part for picture, part in
-            ((photo, regions), *((painting.image, painting.regions) for painting in paintings)))
-        paintings = [painting._replace(regions=part)
-                     for painting, part in zip(paintings, of_paintings)]
-    loss = StyleLoss(net, content_layers, style_layers, kind, guided=bool(counts))
+    (_, regions, _), *paintings = in_regions([Painting(photo, regions), *paintings])
+    loss = StyleLoss(net, content_layers, style_layers, kind, guided=regions is not None)
     targets = Looker(loss).targets(photo, paintings, regions)
     weights = {**{f'content {layer}': weight for layer, weight in content_layers.items()},
                **{f'style {layer}': weight for layer, weight in style_layers.items()},
@@ -314,6 +304,23 @@ def style_transfer(net, photo, paintings, content_layers, style_layers, tv_weigh
         weights = {name: weight / own[name] for name, weight in weights.items()}
     loss.weigh(weights)
     return Objective(loss, photo.shape, on_evaluation)
+
+
+def in_regions(pictures):
+    """Give every picture regions where one has any; in what it lacks each of its pixels counts.
+
+    Args:
+        pictures: list of `Painting`.
+
+    Raises:
+        ValueError: they have other numbers of regions.
+    """
+    counts = {len(picture.regions) for picture in pictures if picture.regions is not None}
+    if len(counts) > 1:
+        raise ValueError(f'photo and paintings have {sorted(counts)} regions; give each as many')
+    return [picture if picture.regions is not None or not counts else
+            picture._replace(regions=np.ones((*counts, *picture.image.shape[2:])))
+            for picture in pictures]
 
 
 def only(sums):
