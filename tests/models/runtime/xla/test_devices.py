@@ -87,8 +87,9 @@ def test_the_environment_decides(python):
 
 def test_a_recipe_tells_too(python):
     recipe = str(devices.Path(__file__).parents[4] / 'recipes' / 'saliency.py')
-    assert_one_line(python(recipe, '--device', 'gpu:99'), 'saliency.py: error: device gpu:99')
-    assert_one_line(python(recipe, '--device', 'tpu'), "'tpu' is no device")
+    assert_one_line(python(recipe, '--quiet', '--device', 'gpu:99'),
+                    'saliency.py: error: device gpu:99')
+    assert_one_line(python(recipe, '--quiet', '--device', 'tpu'), "'tpu' is no device")
 
 
 def test_the_report_names_what_is_there_and_what_is_missing(python):
