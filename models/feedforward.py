@@ -21,8 +21,8 @@ from lasagne.layers import (BatchNormLayer, ConcatLayer, Conv2DLayer, InputLayer
                             NonlinearityLayer, Pool2DLayer)
 
 from models.errors import ArchiveError
-from models.layers import (ChannelsLayer, CroppedSumLayer, InstanceNormLayer, PadLayer,
-                           SamePadLayer, TransposedConvolutionLayer)
+from models.layers import (ChannelsLayer, CroppedSumLayer, FewFiltersLayer, InstanceNormLayer,
+                           PadLayer, Rule, SameRule, TransposedConvolutionLayer)
 from models.weights.files import VGG_MEAN_PIXEL
 
 FILTERS, BLOCKS = 32, 5     # jcjohnson/fast-neural-style, train.lua:20
@@ -208,9 +208,9 @@ class _Layers:
         channels = self.last.output_shape[1]
         pad = self._padded(name, size, stride, enlarged, outer)
         W = self.shared(f'{name}.W', filters, channels, size, size)
-        self.add(Conv2DLayer(self.last, filters, size, stride, pad, flip_filters=False,
-                             nonlinearity=None, W=W, name=name,
-                             b=self.shared(f'{name}.b', filters) if bias else None))
+        kind = FewFiltersLayer if 4 * filters < channels and size > 3 else Conv2DLayer
+        self.add(kind(self.last, filters, size, stride, pad, flip_filters=False, nonlinearity=None,
+                      W=W, b=self.shared(f'{name}.b', filters) if bias else None, name=name))
         if normalised:
             self.normalisation(f'{name}_norm', rectified)
 
@@ -246,10 +246,10 @@ class _Layers:
         around = size // 2
         if enlarged > 1 or mode not in ('valid', 'zero') and around:
             if mode == 'tensorflow':
-                self.add(SamePadLayer(self.last, size, stride, name=f'{name}_pad'))
+                rule = SameRule(size, stride)
             else:
-                self.add(PadLayer(self.last, around, 'zero' if mode == 'valid' else mode, enlarged,
-                                  name=f'{name}_pad'))
+                rule = Rule(around, around, 'zero' if mode == 'valid' else mode, enlarged)
+            self.add(PadLayer(self.last, rule, name=f'{name}_pad'))
             return 0
         return around if mode == 'zero' else 0
 
@@ -261,7 +261,8 @@ def _residual(layers, description):
     layers.add(InputLayer((None, 3, None, None), name='input'))
     _convert(layers, description)
     if description.margin:
-        layers.add(PadLayer(layers.last, description.margin, name='margin'))
+        layers.add(PadLayer(layers.last, Rule(description.margin, description.margin),
+                            name='margin'))
     layers.convolution('down1', first, 9, outer=True)
     layers.convolution('down2', second, 3, stride=2, outer=True)
     layers.convolution('down3', third, 3, stride=2, outer=True)
@@ -297,7 +298,7 @@ def _pyramid(layers, description):
         if below is not None:
             layers.normalisation(f'branch{scale}_join', rectified=False)
             branch = layers.last
-            layers.add(PadLayer(below, 0, enlarged=2, name=f'below{scale}'))
+            layers.add(PadLayer(below, Rule(0, 0, enlarged=2), name=f'below{scale}'))
             layers.normalisation(f'below{scale}_join', rectified=False)
             layers.add(ConcatLayer([layers.last, branch], name=f'join{scale}'))
             _block(layers, f'merged{scale}', joined * scale, description.point)

@@ -2,14 +2,16 @@
 
 Padding that mirrors, repeats or goes round, upsampling to the nearest, instance normalisation,
 transposed convolution with output padding, and sums of maps of two sizes. Every padding and
-upsampling is one rule: which row and column of the input each of the output's is (`places`); the
-same rule serves the compiled network and one that is computed strip by strip.
+upsampling is one `Rule`: which row and column of the input each of the output's is; it serves the
+compiled network and one that is computed strip by strip.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import theano.tensor as T
 from lasagne import nonlinearities
-from lasagne.layers import Layer, MergeLayer
+from lasagne.layers import Conv2DLayer, Layer, MergeLayer
 from theano.gradient import DisconnectedType
 from theano.graph.basic import Apply
 from theano.graph.op import Op
@@ -92,96 +94,204 @@ def taken(x, rows, columns):
     return picked
 
 
-def places(length, before, after, mode, enlarged=1, numeric=T):
-    """Give which row of the input each row of a padded output is.
+class Rule(NamedTuple):
+    """How maps are padded along one axis.
 
-    Args:
-        length: rows of the input, before they are enlarged; a number or an expression.
-        before, after: rows to add at either end, of the enlarged input.
+    Attributes:
+        before, after: rows to add at either end, of the enlarged maps.
         mode: 'zero', 'reflect' (around the outermost rows, which are not repeated), 'replicate' or
-            'circular'. A padding may be larger than the input.
+            'circular'. A padding may be larger than the maps.
         enlarged: how many times each row is repeated first.
-        numeric: the module that computes, `theano.tensor` or `numpy`.
-
-    Returns:
-        Vector of whole numbers; NOWHERE is a zero.
-
-    Raises:
-        ValueError: another mode.
     """
-    count = length * enlarged
-    place = numeric.arange(-before, count + after)
-    if mode == 'zero':
-        inside = numeric.clip(place, 0, count - 1)
-        place = (inside + 1) * numeric.eq(inside, place) - 1 if numeric is T else np.where(
-            inside == place, place, NOWHERE)
-    elif mode == 'reflect':
-        period = numeric.maximum(2 * (count - 1), 1)
-        place = place % period
-        place = numeric.minimum(place, period - place) * (count > 1)
-    elif mode == 'replicate':
-        place = numeric.clip(place, 0, count - 1)
-    elif mode == 'circular':
-        place = place % count
-    else:
-        raise ValueError(f'there is no padding {mode!r}; there are {", ".join(PADDINGS)}')
-    return place // enlarged
+
+    before: int
+    after: int
+    mode: str = 'reflect'
+    enlarged: int = 1
+
+    def pads(self, length):
+        """Give how much is added at either end of so many rows."""
+        return self.before, self.after
+
+    def length(self, length):
+        """Give how many rows the result has."""
+        return length * self.enlarged + sum(self.pads(length))
+
+    def places(self, length):
+        """Give which of so many rows each row of the result is: int64; NOWHERE is a zero."""
+        count = length * self.enlarged
+        before, after = self.pads(length)
+        place = np.arange(-before, count + after)
+        if self.mode == 'zero':
+            place = np.where((place >= 0) & (place < count), place, NOWHERE)
+        elif self.mode == 'reflect':
+            period = max(2 * (count - 1), 1)
+            place = np.minimum(place % period, period - place % period) * (count > 1)
+        elif self.mode == 'replicate':
+            place = np.clip(place, 0, count - 1)
+        else:
+            place = place % count
+        return place // self.enlarged
+
+
+class SameRule(NamedTuple):
+    """The zeros that TensorFlow's SAME puts around the input of a convolution.
+
+    Of an odd number of zeros one more stands behind than before; how many there are depends on
+    the number of rows. Source: TensorFlow's documentation of tf.nn.convolution.
+
+    Attributes:
+        size: rows of the kernel.
+        stride: of the convolution, 1 or 2.
+    """
+
+    size: int
+    stride: int
+
+    def pads(self, length):
+        """Give how much is added at either end of so many rows."""
+        total = self.size - self.stride + length % self.stride
+        return total // 2, total - total // 2
+
+    def length(self, length):
+        """Give how many rows the result has."""
+        return length + sum(self.pads(length))
+
+    def places(self, length):
+        """Give which of so many rows each row of the result is: int64; NOWHERE is a zero."""
+        return Rule(*self.pads(length), 'zero').places(length)
+
+
+class Places(Op):
+    """The places of a rule, for a number of rows that is known when the function runs."""
+
+    __props__ = ('rule',)
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def make_node(self, length):
+        """Make the node for a number of rows."""
+        return Apply(self, [T.cast(length, 'int64')], [T.lvector()])
+
+    def perform(self, node, inputs, outputs, params=None):
+        outputs[0][0] = self.rule.places(int(inputs[0]))
+
+    def infer_shape(self, fgraph, node, shapes):
+        """Give the length of the output."""
+        return [(self.rule.length(node.inputs[0]),)]
+
+    def connection_pattern(self, node):
+        """Say that a number of rows has no gradient."""
+        return [[False]]
+
+    def grad(self, inputs, gradients):
+        """Give no gradient."""
+        return [DisconnectedType()()]
+
+
+class Normalise(Op):
+    """Each map of each picture with mean 0 and variance 1, then scaled, shifted, and rectified.
+
+    Outputs: the maps; the mean of each (batch, channels); one over its deviation.
+    """
+
+    __props__ = ('epsilon', 'rectified')
+
+    def __init__(self, epsilon, rectified):
+        self.epsilon, self.rectified = float(epsilon), bool(rectified)
+
+    def make_node(self, x, scale, shift):
+        """Make the node for x (batch, channels, rows, columns), scale and shift (channels,)."""
+        x, scale, shift = map(T.as_tensor_variable, (x, scale, shift))
+        x = T.patternbroadcast(x, [False] * 4)
+        moments = T.TensorType(x.dtype, (False, False))
+        return Apply(self, [x, scale, shift], [x.type(), moments(), moments()])
+
+    def perform(self, node, inputs, outputs, params=None):
+        x, scale, shift = inputs
+        mean = x.mean(axis=(2, 3), dtype='float64')
+        variance = ((x - mean[:, :, None, None]) ** 2).mean(axis=(2, 3), dtype='float64')
+        inverse = 1 / np.sqrt(variance + self.epsilon)
+        y = ((x - mean[:, :, None, None]) * (inverse * scale)[:, :, None, None]
+             + shift[:, None, None])
+        y = np.where(y <= 0, 0, y) if self.rectified else y
+        for output, value in zip(outputs, (y, mean, inverse)):
+            output[0] = value.astype(x.dtype)
+
+    def infer_shape(self, fgraph, node, shapes):
+        """Give the shapes of the outputs."""
+        return [shapes[0], shapes[0][:2], shapes[0][:2]]
+
+    def connection_pattern(self, node):
+        """Say that the moments are no way back."""
+        return [[True, False, False]] * 3
+
+    def grad(self, inputs, gradients):
+        """Give the gradients of maps, scale and shift."""
+        x, scale, shift = inputs
+        y, mean, inverse = self(*inputs)
+        back, scales, shifts = NormaliseBack(self.rectified)(gradients[0], x, y, mean, inverse,
+                                                             scale)
+        return [back, scales.sum(axis=0).astype(scale.dtype),
+                shifts.sum(axis=0).astype(shift.dtype)]
+
+
+class NormaliseBack(Op):
+    """The gradient of `Normalise`: that of the maps, and of each map's scale and shift."""
+
+    __props__ = ('rectified',)
+
+    def __init__(self, rectified):
+        self.rectified = bool(rectified)
+
+    def make_node(self, g, x, y, mean, inverse, scale):
+        """Make the node for the gradient above and what `Normalise` had and made."""
+        g = T.patternbroadcast(T.as_tensor_variable(g), [False] * 4)
+        return Apply(self, [g, x, y, mean, inverse, scale],
+                     [x.type(), mean.type(), mean.type()])
+
+    def perform(self, node, inputs, outputs, params=None):
+        g, x, y, mean, inverse, scale = inputs
+        g = np.where(y <= 0, 0, g) if self.rectified else g
+        normal = (x - mean[:, :, None, None]) * inverse[:, :, None, None]
+        scales, shifts = ((part).sum(axis=(2, 3), dtype='float64') for part in (g * normal, g))
+        count = x.shape[2] * x.shape[3]
+        back = (scale * inverse)[:, :, None, None] * (
+            g - shifts[:, :, None, None] / count - normal * scales[:, :, None, None] / count)
+        for output, value in zip(outputs, (back, scales, shifts)):
+            output[0] = value.astype(x.dtype)
+
+    def infer_shape(self, fgraph, node, shapes):
+        """Give the shapes of the outputs."""
+        return [shapes[1], shapes[3], shapes[3]]
 
 
 class PadLayer(Layer):
     """Maps with a margin around them, and each pixel repeated before, if wanted.
 
     Args:
-        pad: pixels on all four sides.
-        mode: one of PADDINGS.
-        enlarged: how many times rows and columns are repeated first; with a pad of 0 that is
-            upsampling to the nearest.
+        rule: a `Rule` or a `SameRule`, for rows and for columns.
+
+    Raises:
+        ValueError: another kind of padding.
     """
 
-    def __init__(self, incoming, pad, mode='reflect', enlarged=1, **options):
+    def __init__(self, incoming, rule, **options):
         super().__init__(incoming, **options)
-        if mode not in PADDINGS:
-            raise ValueError(f'there is no padding {mode!r}; there are {", ".join(PADDINGS)}')
-        self.pad, self.mode, self.enlarged = pad, mode, enlarged
-
-    def pads(self, length):
-        """Give how much is added at either end of so many rows or columns."""
-        return self.pad, self.pad
-
-    def places(self, length, numeric=T):
-        """Give which of so many rows or columns each of the output's is."""
-        return places(length, *self.pads(length), self.mode, self.enlarged, numeric)
+        if getattr(rule, 'mode', 'zero') not in PADDINGS:
+            raise ValueError(f'there is no padding {rule.mode!r}; there are {", ".join(PADDINGS)}')
+        self.rule = rule
 
     def get_output_shape_for(self, input_shape):
         """Give the shape of the output; None where it is not known yet."""
-        return (*input_shape[:2], *(None if length is None else
-                                    length * self.enlarged + sum(self.pads(length))
+        return (*input_shape[:2], *(None if length is None else self.rule.length(length)
                                     for length in input_shape[2:]))
 
     def get_output_for(self, input, **options):
         """Give the expression of the output for this input."""
-        return Take()(input, self.places(input.shape[2]), self.places(input.shape[3]))
-
-
-class SamePadLayer(PadLayer):
-    """The zeros that TensorFlow's SAME puts around the input of a convolution.
-
-    Of an odd number of zeros one more stands behind than before; how many there are depends on
-    the number of rows. Source: TensorFlow's documentation of tf.nn.convolution.
-
-    Args:
-        size: rows and columns of the kernel.
-        stride: 1 or 2 of the convolution.
-    """
-
-    def __init__(self, incoming, size, stride, **options):
-        super().__init__(incoming, 0, 'zero', **options)
-        self.size, self.stride = size, stride
-
-    def pads(self, length):
-        """Give how much is added at either end of so many rows or columns."""
-        total = self.size - self.stride + length % self.stride
-        return total // 2, total - total // 2
+        rows, columns = (Places(self.rule)(input.shape[axis]) for axis in (2, 3))
+        return Take()(input, rows, columns)
 
 
 class InstanceNormLayer(Layer):
@@ -206,12 +316,29 @@ class InstanceNormLayer(Layer):
 
     def get_output_for(self, input, **options):
         """Give the expression of the output for this input."""
-        mean = input.mean(axis=(2, 3), keepdims=True)
-        centred = input - mean
-        variance = (centred ** 2).mean(axis=(2, 3), keepdims=True)
-        factor = self.scale.dimshuffle('x', 0, 'x', 'x') / T.sqrt(variance
-                                                                  + np.float32(self.epsilon))
-        return self.nonlinearity(centred * factor + self.shift.dimshuffle('x', 0, 'x', 'x'))
+        plain = self.nonlinearity is nonlinearities.rectify
+        y = Normalise(self.epsilon, plain)(input, self.scale, self.shift)[0]
+        return y if plain else self.nonlinearity(y)
+
+
+class FewFiltersLayer(Conv2DLayer):
+    """A convolution with less filters than its input has channels, such as the last one.
+
+    It is computed as the transpose of one with the kernels flipped, which is the same: this looks
+    at each pixel's patch of the output, of 3 channels, and not of the input, of 16 or more, and
+    takes a fifth of the time.
+    """
+
+    def convolve(self, input, **options):
+        """Give the expression before bias and nonlinearity."""
+        kernels = self.W.dimshuffle(1, 0, 2, 3)
+        size, pad = self.filter_size[0], self.pad[0]
+        transpose = AbstractConv2d_gradInputs(
+            imshp=(None, self.num_filters, None, None), filter_flip=True,
+            kshp=(self.input_shape[1], self.num_filters, size, size),
+            border_mode=(size - 1 - pad,) * 2, subsample=(1, 1))
+        return transpose(kernels, input, T.stack([input.shape[axis] + 2 * pad - size + 1
+                                                  for axis in (2, 3)]))
 
 
 class TransposedConvolutionLayer(Layer):
