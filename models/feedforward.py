@@ -21,8 +21,8 @@ from lasagne.layers import (BatchNormLayer, ConcatLayer, Conv2DLayer, InputLayer
                             NonlinearityLayer, Pool2DLayer)
 
 from models.errors import ArchiveError
-from models.layers import (ChannelsLayer, CroppedSumLayer, FewFiltersLayer, InstanceNormLayer,
-                           PadLayer, Rule, SameRule, TransposedConvolutionLayer)
+from models.layers import (ChannelsLayer, CroppedSumLayer, InstanceNormLayer, PadLayer, Rule,
+                           SameRule, TransposedConvolutionLayer)
 from models.weights.files import VGG_MEAN_PIXEL
 
 FILTERS, BLOCKS = 32, 5     # jcjohnson/fast-neural-style, train.lua:20
@@ -208,9 +208,9 @@ class _Layers:
         channels = self.last.output_shape[1]
         pad = self._padded(name, size, stride, enlarged, outer)
         W = self.shared(f'{name}.W', filters, channels, size, size)
-        kind = FewFiltersLayer if 4 * filters < channels and size > 3 else Conv2DLayer
-        self.add(kind(self.last, filters, size, stride, pad, flip_filters=False, nonlinearity=None,
-                      W=W, b=self.shared(f'{name}.b', filters) if bias else None, name=name))
+        self.add(Conv2DLayer(self.last, filters, size, stride, pad, flip_filters=False,
+                             nonlinearity=None, W=W, name=name,
+                             b=self.shared(f'{name}.b', filters) if bias else None))
         if normalised:
             self.normalisation(f'{name}_norm', rectified)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import theano.tensor as T
 from lasagne import nonlinearities
-from lasagne.layers import Conv2DLayer, Layer, MergeLayer
+from lasagne.layers import Layer, MergeLayer
 from theano.gradient import DisconnectedType
 from theano.graph.basic import Apply
 from theano.graph.op import Op
@@ -319,26 +319,6 @@ class InstanceNormLayer(Layer):
         plain = self.nonlinearity is nonlinearities.rectify
         y = Normalise(self.epsilon, plain)(input, self.scale, self.shift)[0]
         return y if plain else self.nonlinearity(y)
-
-
-class FewFiltersLayer(Conv2DLayer):
-    """A convolution with less filters than its input has channels, such as the last one.
-
-    It is computed as the transpose of one with the kernels flipped, which is the same: this looks
-    at each pixel's patch of the output, of 3 channels, and not of the input, of 16 or more, and
-    takes a fifth of the time.
-    """
-
-    def convolve(self, input, **options):
-        """Give the expression before bias and nonlinearity."""
-        kernels = self.W.dimshuffle(1, 0, 2, 3)
-        size, pad = self.filter_size[0], self.pad[0]
-        transpose = AbstractConv2d_gradInputs(
-            imshp=(None, self.num_filters, None, None), filter_flip=True,
-            kshp=(self.input_shape[1], self.num_filters, size, size),
-            border_mode=(size - 1 - pad,) * 2, subsample=(1, 1))
-        return transpose(kernels, input, T.stack([input.shape[axis] + 2 * pad - size + 1
-                                                  for axis in (2, 3)]))
 
 
 class TransposedConvolutionLayer(Layer):
