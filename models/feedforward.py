@@ -115,6 +115,30 @@ DIALECTS = {
                                              padding='replicate', noise=0, leak=0.0),
 }
 
+WORDS = {
+    'family': ('residual', 'pyramid'), 'block': ('residual', 'plain'),
+    'padding': ('valid', 'zero', 'reflect', 'replicate', 'circular', 'tensorflow'),
+    'outer': (None, 'zero', 'reflect', 'replicate', 'circular', 'tensorflow'),
+    'upsampling': ('transposed', 'nearest'), 'normalisation': ('instance', 'batch'),
+    'squash': ('tanh', None), 'takes': ('bgr_minus_mean', 'rgb_255', 'rgb_1'),
+    'gives': ('bgr_minus_mean', 'rgb_255', 'rgb_middle'),
+}
+# (least, most) of each number; more is a slip, or a file that wants all memory.
+NUMBERS = {'width': (0.01, 16), 'blocks': (0, 64), 'margin': (0, 256), 'epsilon': (0, 1),
+           'scales': (1, 8), 'noise': (0, 64), 'leak': (0, 1)}
+
+
+def allows(name, value):
+    """Tell whether an entry of a description can have this value."""
+    if name in WORDS:
+        return value in WORDS[name]
+    if name in NUMBERS:
+        least, most = NUMBERS[name]
+        kinds = (int,) if isinstance(Description._field_defaults[name], int) else (int, float)
+        return type(value) in kinds and least <= value <= most
+    return type(value) is bool
+
+
 # (factor, added to each channel) of what the archive has, to what a generator was trained with.
 MEAN_RGB = VGG_MEAN_PIXEL[::-1]
 TAKES = {'rgb_255': (1.0, MEAN_RGB), 'rgb_1': (1 / 255, tuple(x / 255 for x in MEAN_RGB))}

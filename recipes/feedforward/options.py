@@ -1,0 +1,112 @@
+"""Options that the commands of generators share."""
+
+from models import feedforward
+from models.errors import ArchiveError
+from models.weights import files
+from recipes.common import command_line, images, runs
+from recipes.feedforward import objective
+from recipes.feedforward.training import Photos, Trainer, train
+
+TRAINING = 'width batch sizes steps rate every seed style_size'.split()
+
+
+def add_training(parser, dialects, dialect, **defaults):
+    """Add what a training takes.
+
+    Args:
+        parser: of the command.
+        dialects: names that --dialect takes.
+        dialect: its default.
+        defaults: of width, batch, sizes, steps, rate.
+    """
+    add = parser.add_argument
+    add('--style', metavar='PAINTING', default=images.PAINTING, help='what to paint like')
+    add('--style-size', type=command_line.pixels, default=256,
+        help="pixels of the painting's shorter side: the larger, the larger the strokes")
+    add('--dialect', choices=dialects, default=dialect, help='what the network is')
+    add('--width', type=command_line.factor, default=defaults['width'],
+        help='factor on its filters')
+    add('--impl', choices=objective.SETTINGS, default='archive',
+        help='constants of the loss: the archive\'s, on its own loss network, or of the '
+             "papers' authors, on VGG-16 or VGG-19")
+    add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
+    add('--style-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--tv-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--sizes', type=command_line.pixels, nargs='+', default=defaults['sizes'],
+        help='pixels of the squares that it is trained on, taken in turn at random')
+    add('--batch', type=command_line.positive_integer, default=defaults['batch'],
+        help='squares of the first size in a step; of a larger size less')
+    add('--steps', type=command_line.positive_integer, default=defaults['steps'], help='of Adam')
+    add('--rate', type=command_line.factor, default=defaults['rate'],
+        help='of learning; it falls to 0 by a cosine')
+    add('--every', type=command_line.positive_integer, default=200,
+        help='steps from one sample, checkpoint and measurement to the next')
+    add('--seed', type=command_line.seed, default=1, help='of weights, photos and noise')
+    add('--resume', metavar='CHECKPOINT', help='go on from checkpoint.npz of an earlier run, with '
+                                               'the options that it had')
+    parser.add_run_options()
+
+
+def loss_settings(options):
+    """Give the `objective.Settings` of a command line."""
+    chosen = objective.SETTINGS[options.impl]
+    for name, field in (('style_weight', 'style_weight'), ('content_weight', 'content_weight'),
+                        ('tv_weight', 'variation_weight')):
+        if getattr(options, name, None) is not None:
+            chosen = chosen._replace(**{field: getattr(options, name)})
+    return chosen
+
+
+def description_of(options, **changes):
+    """Give the `Description` of a command line.
+
+    Raises:
+        ArchiveError: no such network can be.
+    """
+    description = feedforward.DIALECTS[options.dialect]._replace(width=options.width, **changes)
+    if not feedforward.allows('width', options.width):
+        raise ArchiveError(f'--width {options.width:g} is too small or too large; take 0.1 to 2')
+    wrong = [size for size in options.sizes if size % feedforward.multiple(description)]
+    if wrong:
+        raise ArchiveError(f'--sizes must be multiples of {feedforward.multiple(description)} for '
+                           f'this network, and {wrong[0]} is not')
+    return description
+
+
+def run_training(recipe, options, description, source, sample):
+    """Train a generator as a command line says, in a run's folder.
+
+    Args:
+        recipe: its name.
+        options: of the command line.
+        description: the `Description`.
+        source: `Photos`, or None for a texture.
+        sample: function (trainer) -> RGB uint8 picture.
+
+    Returns:
+        The `Run`.
+    """
+    painting = images.resize(images.read(options.style), options.style_size)
+    settings = loss_settings(options)
+    loss = objective.LossNetwork(settings, painting, options.loss_weights, description.photo)
+    trainer = Trainer(description, loss, options.seed)
+    decisive = {**{name: getattr(options, name) for name in TRAINING},
+                'loss': settings._asdict(), 'description': description._asdict(),
+                'style': runs.pixel_hash(painting),
+                'loss_weights': files.sha256(files.find(settings.model, options.loss_weights)),
+                'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
+                + [len(source.pictures), len(source.held)]}
+    run = runs.Run(recipe, options.out, options.force)
+    run.save_record(parameters=decisive, style=str(options.style),
+                    problems=source.problems if source else [],
+                    resumed_from=options.resume and files.sha256(options.resume))
+    with run.recorded():
+        train(run, trainer, decisive, source, sample, options.resume, options.quiet)
+    if not options.quiet:
+        print(run.folder / 'generator.npz')
+    return run
+
+
+def read_photos(options):
+    """Read the photos of a command line."""
+    return Photos(options.photos, options.most, options.held_out, options.seed, options.quiet)

@@ -1,0 +1,69 @@
+"""Train a network that paints like a painting at once, and paint with it.
+
+    python recipes/perceptual_losses.py train PHOTOS --style painting.jpg
+    python recipes/perceptual_losses.py apply photo.jpg
+    python recipes/perceptual_losses.py evaluate
+
+Johnson, Alahi & Fei-Fei 2016, "Perceptual Losses for Real-Time Style Transfer and
+Super-Resolution": instead of optimising each picture, train a residual network once, on the same
+losses, with photos of any kind. Instance normalisation: Ulyanov et al. 2016.
+"""
+
+import models  # noqa: F401 - prepares Theano
+import numpy as np
+
+from models import feedforward
+from models.errors import Incomplete
+from recipes.common import command_line, images, photos
+from recipes.feedforward import options as shared
+
+RECIPE = 'perceptual_losses'
+SAMPLE_SIZE = 256  # pixels of the shorter side of what is painted now and then in training
+
+
+def main(arguments=None):
+    """Run the recipe with command-line arguments; None takes the process's own."""
+    options = parse(arguments)
+    options.command(options)
+
+
+def parse(arguments):
+    """Return the options."""
+    parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    commands = parser.add_subparsers(metavar='COMMAND', required=True)
+    command = commands.add_parser('train', help='train a generator on photos and a painting')
+    command.set_defaults(command=train)
+    add = command.add_argument
+    add('photos', nargs='+', metavar='PHOTO|FOLDER', help='to train on, folders with all in them')
+    add('--most', type=command_line.positive_integer, default=2000, help='photos in memory')
+    add('--held-out', type=command_line.whole_number, default=8,
+        help='photos that are not trained on, to measure the loss on')
+    add('--block', choices=('residual', 'plain'), default='residual',
+        help='plain: the same network without the sums, as the article compares them')
+    add('--content-weight', type=command_line.weight, help='(default: that of --impl)')
+    shared.add_training(command, [name for name, description in feedforward.DIALECTS.items()
+                                  if description.family == 'residual'], 'archive',
+                        width=0.5, batch=4, sizes=[128, 256], steps=4000, rate=2e-3)
+    return parser.parse_args(arguments)
+
+
+def train(options):
+    """Train a generator."""
+    description = shared.description_of(options, block=options.block)
+    source = shared.read_photos(options)
+    shared.run_training(RECIPE, options, description, source, sample)
+    if source.problems:
+        raise Incomplete(f'{len(source.problems)} photos were left out: '
+                         f'{photos.told(source.problems)}')
+
+
+def sample(trainer):
+    """Paint the bundled photo: RGB uint8."""
+    photo = images.resize(images.read(images.bundled_photo()), SAMPLE_SIZE)
+    mean_pixel = trainer.loss.mean_pixel
+    painted = trainer.paint(images.prepare(photo, mean_pixel))
+    return np.concatenate([photo, images.deprocess(painted, mean_pixel)[:SAMPLE_SIZE]], axis=1)
+
+
+if __name__ == '__main__':
+    command_line.run(main)
