@@ -248,9 +248,9 @@ def _fits_winograd(op, place):
 
 
 def _is_thin(op, place):
-    """Whether a convolution of stride 1 has far less filters than channels."""
+    """Whether a convolution of stride 1 has at most half as many filters as channels."""
     filters, channels, rows, columns = op.kshp
-    return (op.subsample == (1, 1) and None not in (filters, channels) and 4 * filters <= channels
+    return (op.subsample == (1, 1) and None not in (filters, channels) and 2 * filters <= channels
             and place['pad_rows'] < rows and place['pad_columns'] < columns and rows > 1)
 
 

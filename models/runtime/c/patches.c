@@ -169,7 +169,7 @@ static int convolve_rows(const Patches &p, const float *x, const float *kernels,
 /* y = x * kernels + bias, rectified if asked for. Returns 1 without memory. */
 static int convolve_patches(const Patches &p, const float *x, const float *kernels, int flip,
                             const float *bias, int rectified, float *y) {
-    if (4 * p.filters <= p.channels && p.kernel_rows > 1 && p.stride_rows == 1
+    if (2 * p.filters <= p.channels && p.kernel_rows > 1 && p.stride_rows == 1
         && p.stride_columns == 1)
         return convolve_rows(p, x, kernels, flip, bias, rectified, y);
     const long at_once = p.rows_at_once(p.out_height);
