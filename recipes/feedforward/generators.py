@@ -7,6 +7,7 @@ import models
 import lasagne
 import numpy as np
 import theano
+import theano.tensor as T
 
 from models import feedforward
 from models.errors import ArchiveError
@@ -117,13 +118,32 @@ def checked(path, entries):
     return Description(**entries)
 
 
-def compile_generator(net):
+def has_own_statistics(description):
+    """Tell whether batch normalisation takes a picture's own statistics, also after training.
+
+    DmitryUlyanov/texture_nets runs its generators as in training (stylization_process.lua).
+    """
+    return description.family == 'pyramid'
+
+
+def output_of(net, description, inputs):
+    """Give the expression of a generator's output after training.
+
+    Args:
+        net: its layers.
+        description: its `Description`.
+        inputs: dict of input layers to expressions.
+    """
+    own = has_own_statistics(description)
+    return lasagne.layers.get_output(net['output'], inputs, deterministic=not own,
+                                     **({'batch_norm_update_averages': False} if own else {}))
+
+
+def compile_generator(net, description):
     """Compile (photo and noise, as the generator's inputs are in order) -> BGR minus mean."""
     inputs = feedforward.inputs_of(net)
-    variables = [theano.tensor.tensor4(layer.name) for layer in inputs]
-    output = lasagne.layers.get_output(net['output'], dict(zip(inputs, variables)),
-                                       deterministic=True)
-    return theano.function(variables, output)
+    variables = [T.tensor4(layer.name) for layer in inputs]
+    return theano.function(variables, output_of(net, description, dict(zip(inputs, variables))))
 
 
 def padded_to(x, multiple):

@@ -98,7 +98,7 @@ class Trainer:
                     for average in layer.get_params(batch_norm_stat=True)]
         self.variables = [*self.parameters, *averages, *self.adam.state]
         self._step, self.measure = self._compile()
-        self.paint = generators.compile_generator(self.net)
+        self.paint = generators.compile_generator(self.net, description)
 
     def _compile(self):
         inputs = feedforward.inputs_of(self.net)
@@ -106,8 +106,9 @@ class Trainer:
         photo = dict(zip((layer.name for layer in inputs), variables)).get('input')
         expressions = []
         for measured in (False, True):
-            picture = lasagne.layers.get_output(self.net['output'], dict(zip(inputs, variables)),
-                                                deterministic=measured)
+            given = dict(zip(inputs, variables))
+            picture = (generators.output_of(self.net, self.description, given) if measured
+                       else lasagne.layers.get_output(self.net['output'], given))
             around = 0 if self.description.photo else SEEN_AROUND
             if around:
                 pad = PadLayer((None, 3, None, None), Rule(around, around, 'circular'))
