@@ -13,8 +13,9 @@ import models  # noqa: F401 - prepares Theano
 import numpy as np
 
 from models import feedforward
-from models.errors import Incomplete
-from recipes.common import command_line, images, photos
+from models.errors import ArchiveError, Incomplete
+from recipes.common import command_line, images, photos, runs
+from recipes.feedforward import generators, pictures
 from recipes.feedforward import options as shared
 
 RECIPE = 'perceptual_losses'
@@ -44,6 +45,16 @@ def parse(arguments):
     shared.add_training(command, [name for name, description in feedforward.DIALECTS.items()
                                   if description.family == 'residual'], 'archive',
                         width=0.5, batch=4, sizes=[128, 256], steps=4000, rate=2e-3)
+    command = commands.add_parser('apply', help='paint pictures with a trained generator')
+    command.set_defaults(command=apply)
+    add = command.add_argument
+    add('photos', nargs='*', default=[images.bundled_photo()], metavar='PHOTO|FOLDER|PATTERN|-',
+        help="what to paint; '-' is the standard input (default: NASA's portrait of an astronaut)")
+    add('--size', type=command_line.pixels,
+        help="pixels of the shorter side (default: the picture's own)")
+    add('--keep-colours', action='store_true', help="with the photo's own colours")
+    shared.add_spreading(command)
+    shared.add_applying(command, generators.named(photo=True))
     return parser.parse_args(arguments)
 
 
@@ -55,6 +66,19 @@ def train(options):
     if source.problems:
         raise Incomplete(f'{len(source.problems)} photos were left out: '
                          f'{photos.told(source.problems)}')
+
+
+def apply(options):
+    """Paint pictures with a trained generator."""
+    path = shared.generator_of(options)
+    _, description = generators.load(path)
+    if not description.photo:
+        raise ArchiveError(f'{path} makes textures of noise and takes no photo; see '
+                           'texture_networks.py')
+    run = runs.Run(RECIPE, options.out, options.force)
+    pictures.paint_all(run, path, options.photos, options)
+    if not options.quiet:
+        print(run.folder)
 
 
 def sample(trainer):

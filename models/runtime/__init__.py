@@ -3,8 +3,8 @@
 What exists only because the two stopped is in this package: `start` finds compiler and BLAS and
 imports Theano, `theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
 `lasagne_functions` have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling`,
-`generators` and `gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all
-cores. Nothing else in the archive knows of it.
+`generators` and `gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on
+all cores. Nothing else in the archive knows of it.
 """
 
 import sys
@@ -27,8 +27,8 @@ def prepare():
         start.silence_old_warnings()
         start.import_theano()
         start.keep_freed_memory()
-        from models.runtime import (compiling, convolution, generators, gram, imports, lasagne_mends,
-                                    pooling, theano_mends)
+        from models.runtime import (compiling, convolution, generators, gram, imports,
+                                    lasagne_mends, pooling, theano_mends)
 
         imports.apply()
         theano_mends.apply()

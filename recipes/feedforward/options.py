@@ -4,7 +4,7 @@ from models import feedforward
 from models.errors import ArchiveError
 from models.weights import files
 from recipes.common import command_line, images, runs
-from recipes.feedforward import objective
+from recipes.feedforward import generators, objective
 from recipes.feedforward.training import Photos, Trainer, train
 
 TRAINING = 'width batch sizes steps rate every seed style_size'.split()
@@ -110,3 +110,42 @@ def run_training(recipe, options, description, source, sample):
 def read_photos(options):
     """Read the photos of a command line."""
     return Photos(options.photos, options.most, options.held_out, options.seed, options.quiet)
+
+
+def add_applying(parser, embedded):
+    """Add what painting with a generator takes.
+
+    Args:
+        parser: of the command.
+        embedded: names of the shipped generators, the default first.
+    """
+    add = parser.add_argument
+    add('--generator', default=embedded[0] if embedded else None, metavar='NAME|FILE',
+        help=f'one that comes with the archive ({", ".join(embedded)}), or an .npz file of yours')
+    add('--memory', type=command_line.memory, metavar='4G',
+        help="that painting may take; larger pictures are painted in strips (default: half of the "
+             "machine's)")
+    add('--threads', type=command_line.positive_integer,
+        help='of one process (default: all); the last bits of a picture depend on them')
+    add('--seed', type=command_line.seed, default=1, help='of the noise, where there is some')
+    parser.add_run_options()
+
+
+def add_spreading(parser):
+    """Add where pictures are painted."""
+    parser.add_argument('--processes', type=command_line.positive_integer, default=1,
+                        help='to spread pictures over, of one thread each')
+    parser.add_argument('--scheduler', metavar='tcp://HOST:8786',
+                        help='of a Dask cluster to spread pictures over (pip install -e '
+                             "'.[cluster]')")
+
+
+def generator_of(options):
+    """Give the path of the generator that a command line names.
+
+    Raises:
+        ArchiveError: there is none.
+    """
+    if options.generator is None:
+        raise ArchiveError('name a generator with --generator FILE; `train` makes one')
+    return generators.find(options.generator)

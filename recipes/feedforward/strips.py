@@ -93,8 +93,10 @@ class Strips:
         if isinstance(layer, PadLayer):
             return Padded(_whole(below), layer.rule)
         if isinstance(layer, Conv2DLayer):
-            return self._convolved(layer, below if isinstance(below, Padded) else
-                                   Padded(below, Rule(*2 * (layer.pad[0],), 'zero')))
+            zeros = layer.pad[0]
+            if zeros or not isinstance(below, Padded):
+                below = Padded(_whole(below), Rule(zeros, zeros, 'zero'))
+            return self._convolved(layer, below)
         below = _whole(below)
         if isinstance(layer, TransposedConvolutionLayer):
             return self._transposed(layer, below)

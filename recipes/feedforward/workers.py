@@ -1,77 +1,136 @@
 """Pictures spread over processes of this machine, or over a cluster of Dask's.
 
 A worker imports the models itself and was never forked from a process that has used Theano, whose
-memory and locks do not survive that. The first picture is painted alone: it compiles what all need,
-and Theano's lock on the folder of compiled code gives up after two minutes. Each worker has one
-thread, for the last bits of a picture depend on their number. Contents of files travel, so there
-need be no shared disk; only the process that was asked writes results.
+threads and locks do not survive that. The first picture is painted alone: it compiles what all
+need, and Theano's lock on the folder of compiled code gives up after two minutes. Each worker has
+one thread, for the last bits of a picture depend on their number. Contents of files travel, so
+there need be no shared disk; only the process that was asked writes results.
+
+A task is a function (content, name) -> (result, problem); pictures are a dict from a key to a
+function that gives (content, name) and may raise ArchiveError. Results are (key, result or None,
+problem or None), in the order in which they are done.
 """
 
 import concurrent.futures
 import contextlib
+import itertools
 import multiprocessing
 import os
+import pickle
+from concurrent.futures.process import BrokenProcessPool
 
 from models.errors import ArchiveError
+from recipes.feedforward import remote
 
 ATTEMPTS = 3    # workers that may die over one picture
-PATIENCE = 30   # seconds to reach a scheduler
+PATIENCE = 30   # seconds to reach a scheduler and its first worker
+AHEAD = 2       # pictures in memory for each worker
 THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
 
 
-def here(task, contents):
-    """Do a task for each picture in this process, one after another.
+def here(task, pictures):
+    """Yield the results of a task that is done in this process."""
+    for key, read in pictures.items():
+        try:
+            content = read()
+        except ArchiveError as problem:
+            yield key, None, str(problem)
+            continue
+        yield (key, *task(*content))
 
-    Args:
-        task: function (content, name) -> (result, problem).
-        contents: dict of key -> function that gives (content, name); it may raise ArchiveError.
 
-    Yields:
-        (key, result or None, problem or None).
+def in_processes(task, pictures, count):
+    """Yield the results of a task that is done in so many processes.
+
+    Where one dies, new ones do what it did and what is left, the suspects one after another.
     """
-    for key, read in contents.items():
-        yield (key, *_done(task, read))
-
-
-def _done(task, read):
-    try:
-        content = read()
-    except ArchiveError as problem:
-        return None, str(problem)
-    return task(*content)
-
-
-def in_processes(task, contents, count):
-    """Do a task in so many processes; as `here`, in the order in which they are done."""
-    left, deaths = dict(contents), dict.fromkeys(contents, 0)
-    warm = 1  # the first alone
+    left, suspects, deaths = dict(pictures), list(pictures)[:1], dict.fromkeys(pictures, 0)
     while left:
+        broken, counted = [], len(suspects)
         with _one_thread(), concurrent.futures.ProcessPoolExecutor(
-                warm, multiprocessing.get_context('spawn')) as pool:
-            running = {}
-            for key, read in list(left.items())[:1 if warm == 1 and count > 1 else None]:
+                count, multiprocessing.get_context('spawn')) as pool:
+            done = itertools.chain(*(
+                _through(_submitter(pool, task), _first_completed, chosen, window)
+                for chosen, window in _alone_and_rest(left, suspects, AHEAD * count)))
+            for key, outcome in done:
                 try:
-                    running[pool.submit(task, *read())] = key
-                except ArchiveError as problem:
-                    del left[key]
-                    yield key, None, str(problem)
-            broken = []
-            for future in concurrent.futures.as_completed(running):
-                key = running[future]
-                try:
-                    result = future.result()
-                except concurrent.futures.process.BrokenProcessPool:
+                    result = outcome if isinstance(outcome, tuple) else outcome.result()
+                except BrokenProcessPool:
                     broken.append(key)
                     continue
+                counted -= key in suspects
                 del left[key]
                 yield (key, *result)
-            for key in broken:
-                deaths[key] += 1
-                if deaths[key] >= ATTEMPTS:
-                    del left[key]
-                    yield key, None, f'{key}: {ATTEMPTS} processes have died over it'
-        # After a death one at a time for a while: the picture that kills is then the only one.
-        warm = count if not broken else 1
+        if broken and counted:  # it ran alone
+            deaths[broken[0]] += 1
+            if deaths[broken[0]] == ATTEMPTS:
+                del left[broken[0]]
+                yield broken[0], None, f'{broken[0]}: {ATTEMPTS} processes have died over it'
+        suspects = [key for key in broken[:AHEAD * count] if key in left]
+
+
+def on_cluster(task, pictures, address):
+    """Yield the results of a task that is done by the workers of a Dask scheduler.
+
+    A worker that dies loses nothing: its pictures are done by others.
+
+    Raises:
+        ArchiveError: Dask is not installed, or there is no scheduler or no worker.
+    """
+    client, wait = _client(address)
+    try:
+        sent = client.scatter(pickle.dumps(task), broadcast=True)
+        window = AHEAD * max(1, sum(client.nthreads().values()))
+
+        def submit(*content):
+            return client.submit(remote.run, sent, *content, pure=False, retries=ATTEMPTS)
+
+        def first(futures):
+            return wait(list(futures), return_when='FIRST_COMPLETED').done
+
+        for chosen, ahead in _alone_and_rest(pictures, list(pictures)[:1], window):
+            for key, outcome in _through(submit, first, chosen, ahead):
+                yield (key, *(outcome if isinstance(outcome, tuple) else _result(outcome, key)))
+    finally:
+        client.close()
+
+
+def _alone_and_rest(pictures, alone, window):
+    """Split pictures into those that are done one at a time, and the others: (dict, window)."""
+    first = {key: pictures[key] for key in alone if key in pictures}
+    return [(first, 1), ({key: pictures[key] for key in pictures if key not in first}, window)]
+
+
+def _through(submit, first_completed, pictures, window):
+    """Submit pictures, so many at a time, and yield (key, future, or what stands for a result)."""
+    waiting, running = list(pictures.items())[::-1], {}
+    while waiting or running:
+        while waiting and len(running) < window:
+            key, read = waiting.pop()
+            try:
+                content = read()
+            except ArchiveError as problem:
+                yield key, (None, str(problem))
+                continue
+            running[submit(*content)] = key
+        for future in first_completed(running) if running else ():
+            yield running.pop(future), future
+
+
+def _submitter(pool, task):
+    def submit(*content):
+        try:
+            return pool.submit(task, *content)
+        except BrokenProcessPool as problem:
+            failed = concurrent.futures.Future()
+            failed.set_exception(problem)
+            return failed
+    return submit
+
+
+def _first_completed(futures):
+    return concurrent.futures.wait(futures,
+                                   return_when=concurrent.futures.FIRST_COMPLETED).done
 
 
 @contextlib.contextmanager
@@ -86,61 +145,28 @@ def _one_thread():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def on_cluster(task, contents, address):
-    """Do a task on the workers of a Dask scheduler; as `here`, in the order in which they are done.
-
-    A worker that dies loses nothing: its pictures are done by others.
-
-    Raises:
-        ArchiveError: Dask is not installed, or there is no scheduler at the address.
-    """
-    client = _client(address)
-    try:
-        sent = client.scatter(task, broadcast=True)
-        pending, contents = [], dict(contents)
-        for key, read in contents.items():
-            try:
-                content = read()
-            except ArchiveError as problem:
-                yield key, None, str(problem)
-                continue
-            future = client.submit(_run, sent, *content, key=f'paint-{id(task)}-{key}',
-                                   retries=ATTEMPTS, pure=False)
-            if not pending:  # it compiles what all need
-                yield (key, *_result(future, key))
-                pending.append(None)
-                continue
-            pending.append((key, future))
-        yield from _collected(dict(pair[::-1] for pair in pending if pair))
-    finally:
-        client.close()
-
-
 def _client(address):
+    """Connect to a scheduler: (client, distributed.wait)."""
     try:
-        from distributed import Client
+        from distributed import Client, wait
     except ImportError as problem:
         raise ArchiveError("--scheduler needs Dask: pip install -e '.[cluster]'") from problem
     try:
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as problem:
         raise ArchiveError(f'there is no scheduler at {address}; start one (dask scheduler) and '
                            'workers (dask worker ADDRESS --nthreads 1) first') from problem
-
-
-def _run(task, content, name):
-    return task(content, name)
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except Exception as problem:
+        client.close()
+        raise ArchiveError(f'the scheduler at {address} has no worker; start some '
+                           f'(dask worker {address} --nthreads 1)') from problem
+    return client, wait
 
 
 def _result(future, key):
     try:
         return future.result()
-    except Exception as problem:  # whatever a worker and what it runs may raise
+    except Exception as problem:  # whatever a worker, and what it runs, may raise
         return None, f'{key}: {problem}'
-
-
-def _collected(futures):
-    from distributed import as_completed
-
-    for future in as_completed(list(futures)):
-        yield (futures[future], *_result(future, futures[future]))
