@@ -202,7 +202,8 @@ def output_size(description, length):
         ArchiveError: it is no such multiple.
     """
     if description.family == 'residual':
-        return 4 * -(-(-(-length // 2)) // 2)
+        half = (length + 1) // 2
+        return 4 * ((half + 1) // 2)
     if length % multiple(description):
         raise ArchiveError(f'this generator takes sizes that are multiples of '
                            f'{multiple(description)}, not {length}')
@@ -251,7 +252,7 @@ class _Layers:
     def normalisation(self, name, rectified=True):
         """Add a normalisation, and a rectifier, if wanted."""
         description, channels = self.description, self.last.output_shape[1]
-        scale, shift = self.shared(f'{name}.scale', channels), self.shared(f'{name}.shift', channels)
+        scale, shift = (self.shared(f'{name}.{part}', channels) for part in ('scale', 'shift'))
         activation = (None if not rectified else
                       nonlinearities.LeakyRectify(description.leak) if description.leak else
                       nonlinearities.rectify)
@@ -317,14 +318,16 @@ def _pyramid(layers, description):
         photo = layers.last
     below = None
     for scale in range(1, description.scales + 1):
+        # In the order of Torch's modules: what comes from below, then the branch.
+        if below is not None:
+            layers.add(PadLayer(below, Rule(0, 0, enlarged=2), name=f'below{scale}'))
+            layers.normalisation(f'below{scale}_join', rectified=False)
+            below = layers.last
         _seen(layers, description, photo, scale)
         _block(layers, f'branch{scale}', joined, description.point)
         if below is not None:
             layers.normalisation(f'branch{scale}_join', rectified=False)
-            branch = layers.last
-            layers.add(PadLayer(below, Rule(0, 0, enlarged=2), name=f'below{scale}'))
-            layers.normalisation(f'below{scale}_join', rectified=False)
-            layers.add(ConcatLayer([layers.last, branch], name=f'join{scale}'))
+            layers.add(ConcatLayer([below, layers.last], name=f'join{scale}'))
             _block(layers, f'merged{scale}', joined * scale, description.point)
         below = layers.last
     layers.convolution('paint', 3, 1, normalised=False)

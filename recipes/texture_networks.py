@@ -13,7 +13,6 @@ Convolutions go round the edges, so a texture can be laid side by side with itse
 import models  # noqa: F401 - prepares Theano
 import numpy as np
 
-from models import feedforward
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
 from recipes.common import command_line, images, runs

@@ -123,7 +123,7 @@ def has_own_statistics(description):
 
     DmitryUlyanov/texture_nets runs its generators as in training (stylization_process.lua).
     """
-    return description.family == 'pyramid'
+    return description.family == 'pyramid' and description.normalisation == 'batch'
 
 
 def output_of(net, description, inputs):

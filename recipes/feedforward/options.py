@@ -42,6 +42,8 @@ def add_training(parser, dialects, dialect, **defaults):
     add('--every', type=command_line.positive_integer, default=200,
         help='steps from one sample, checkpoint and measurement to the next')
     add('--seed', type=command_line.seed, default=1, help='of weights, photos and noise')
+    add('--start', metavar='GENERATOR', help='begin with the weights of a generator of the same '
+                                             'description, which another style is near to')
     add('--resume', metavar='CHECKPOINT', help='go on from checkpoint.npz of an earlier run, with '
                                                'the options that it had')
     parser.add_run_options()
@@ -90,9 +92,12 @@ def run_training(recipe, options, description, source, sample):
     settings = loss_settings(options)
     loss = objective.LossNetwork(settings, painting, options.loss_weights, description.photo)
     trainer = Trainer(description, loss, options.seed)
+    if options.start:
+        begin_with(trainer, generators.find(options.start))
     decisive = {**{name: getattr(options, name) for name in TRAINING},
                 'loss': settings._asdict(), 'description': description._asdict(),
                 'style': runs.pixel_hash(painting),
+                'start': options.start and files.sha256(generators.find(options.start)),
                 'loss_weights': files.sha256(files.find(settings.model, options.loss_weights)),
                 'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
                 + [len(source.pictures), len(source.held)]}
@@ -105,6 +110,22 @@ def run_training(recipe, options, description, source, sample):
     if not options.quiet:
         print(run.folder / 'generator.npz')
     return run
+
+
+def begin_with(trainer, path):
+    """Give a trainer the weights of a generator.
+
+    Raises:
+        ArchiveError: that one is of another description.
+    """
+    net, description = generators.load(path)
+    other = [name for name, value in trainer.description._asdict().items()
+             if value != getattr(description, name)]
+    if other:
+        raise ArchiveError(f'{path} is a generator with another {", ".join(other)}; leave --start '
+                           'away, or name one like this')
+    for parameter, earlier in zip(trainer.parameters, feedforward.parameters(net)):
+        parameter.set_value(earlier.get_value())
 
 
 def read_photos(options):
