@@ -15,10 +15,11 @@ import numpy as np
 from models import feedforward
 from models.errors import ArchiveError, Incomplete
 from recipes.common import command_line, images, photos, runs
-from recipes.feedforward import generators, pictures
+from recipes.feedforward import evaluation, generators, pictures
 from recipes.feedforward import options as shared
 
 RECIPE = 'perceptual_losses'
+COLUMNS = ('pixels', 'painted by', 'loss', 'seconds', 'the generator is faster')
 SAMPLE_SIZE = 256  # pixels of the shorter side of what is painted now and then in training
 
 
@@ -55,6 +56,22 @@ def parse(arguments):
     add('--keep-colours', action='store_true', help="with the photo's own colours")
     shared.add_spreading(command)
     shared.add_applying(command, generators.named(photo=True))
+    command = commands.add_parser('evaluate', help='compare a generator with the optimisation of '
+                                                   'single pictures')
+    command.set_defaults(command=evaluate)
+    add = command.add_argument
+    add('photos', nargs='*', default=[images.bundled_photo()], metavar='PHOTO|FOLDER',
+        help="what to paint (default: NASA's portrait of an astronaut)")
+    add('--style', metavar='PAINTING', help='that the generator was trained on (default: the one '
+                                            'that it names, of the bundled ones)')
+    add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
+    add('--sizes', type=command_line.pixels, nargs='+', default=[256],
+        help='of the pictures, squares; Johnson et al. have 256, 512 and 1024')
+    add('--evaluations', type=command_line.positive_integer, nargs='+', default=[50, 100, 300, 500],
+        help='of the optimisation to compare with')
+    add('--against', nargs='+', default=[], metavar='NAME|FILE',
+        help='further generators of the same loss, such as one with plain blocks')
+    shared.add_applying(command, generators.named(photo=True))
     return parser.parse_args(arguments)
 
 
@@ -79,6 +96,44 @@ def apply(options):
     pictures.paint_all(run, path, options.photos, options)
     if not options.quiet:
         print(run.folder)
+
+
+def evaluate(options):
+    """Compare a generator with the optimisation of single pictures, on the generator's loss."""
+    path = shared.generator_of(options)
+    loss = shared.loss_of(path, options.style, options.loss_weights)
+    optimisation = evaluation.Optimisation(loss)
+    compiled = {name: generators.compile_generator(*generators.load(generators.find(name)))
+                for name in dict.fromkeys([options.generator, *options.against])}
+    squares = [images.crop_square(images.read(file)) for file in photos.find(options.photos)]
+    counts, rows, results = sorted(set(options.evaluations)), [], {}
+    run = runs.Run(RECIPE, options.out, options.force)
+    with run.recorded():
+        for size in options.sizes:
+            batch = [images.prepare(images.resize_to(rgb, size, size), loss.mean_pixel)
+                     for rgb in squares]
+            found = evaluation.compared(compiled[options.generator], optimisation, batch, counts)
+            others = {name: float(np.mean([optimisation.measure(paint(photo), photo)
+                                           for photo in batch]))
+                      for name, paint in compiled.items() if name != options.generator}
+            results[size] = {**found, 'others': others}
+            rows += table_of(size, found, others)
+        run.save_record(generator=str(path), results=results, photos=len(squares))
+        run.save_table('evaluation.csv', COLUMNS, rows)
+    if not options.quiet:
+        command_line.print_table([COLUMNS, *rows])
+        print(run.folder)
+
+
+def table_of(size, found, others):
+    """Give the rows of a size: the generator, the optimisation, other generators."""
+    reached = ('more' if found['reached'] is None else found['reached'])
+    rows = [(f'{size}', 'generator', f"{found['loss']:.3f}", f"{found['seconds']:.3f}",
+             f'as {reached} evaluations')]
+    rows += [(f'{size}', f'{count} evaluations', f"{found['losses'][count]:.3f}",
+              f"{found['optimisation_seconds'][count]:.2f}",
+              f"{found['times_faster'][count]:.0f} times") for count in found['losses']]
+    return rows + [(f'{size}', name, f'{value:.3f}', '', '') for name, value in others.items()]
 
 
 def sample(trainer):

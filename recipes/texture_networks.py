@@ -16,11 +16,17 @@ import numpy as np
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
 from recipes.common import command_line, images, runs
-from recipes.feedforward import generators, pictures
+from recipes.feedforward import evaluation, generators, measures, pictures
 from recipes.feedforward import options as shared
+from recipes.feedforward.applying import Painter
 
 RECIPE = 'texture_networks'
 SAMPLE_SIZE = 256  # pixels of what is made now and then in training
+TOLD = {  # what `evaluate` measures
+    'seconds': 'seconds a texture', 'seam': 'steps across the edges, by those inside',
+    'diversity': 'difference of two textures, by that of their pixels',
+    'colour': "grey levels from the texture's mean colour, at most",
+    'checkerboard': 'spectrum at periods 2 and 4, by its neighbours, at most'}
 PYRAMIDS = [name for name, description in DIALECTS.items() if description.family == 'pyramid']
 
 
@@ -57,6 +63,15 @@ def parse(arguments):
     add('--keep-colours', action='store_true', help="with the photo's own colours")
     shared.add_spreading(command)
     shared.add_applying(command, generators.named(photo=False))
+    command = commands.add_parser('evaluate', help='measure the textures of a generator')
+    command.set_defaults(command=evaluate)
+    add = command.add_argument
+    add('--style', metavar='TEXTURE', help='that the generator was trained on (default: the one '
+                                           'that it names, of the bundled ones)')
+    add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
+    add('--size', type=command_line.pixels, default=256, help='rows and columns of the textures')
+    add('--count', type=command_line.positive_integer, default=4, help='of textures to make')
+    shared.add_applying(command, generators.named(photo=False))
     return parser.parse_args(arguments)
 
 
@@ -88,6 +103,35 @@ def apply(options):
     else:
         pictures.make_textures(run, path, options)
     if not options.quiet:
+        print(run.folder)
+
+
+def evaluate(options):
+    """Measure the textures of a generator, and how fast they are made."""
+    path = shared.generator_of(options)
+    loss = shared.loss_of(path, options.style, options.loss_weights)
+    if options.count < 2:
+        raise ArchiveError('--count must be 2 or more: textures are compared with one another')
+    if loss.content:
+        raise ArchiveError(f'{path} takes photos; see perceptual_losses.py evaluate')
+    painter = Painter(path, options.memory)
+    made = [painter.texture(options.size, options.size, options.seed + index)
+            for index in range(options.count)]
+    settings = shared.settings_of(path)
+    texture = images.resize(images.read(options.style or images.ASSETS / settings['painting']),
+                            settings['style_size'])
+    colours = [np.abs(rgb.mean(axis=(0, 1)) - texture.mean(axis=(0, 1))).max() for rgb in made]
+    found = {
+        'seconds': evaluation.seconds_of(painter.texture, options.size, options.size),
+        'seam': max(map(measures.seam, made)), 'diversity': measures.diversity(made),
+        'colour': float(np.max(colours)), 'checkerboard': max(map(measures.checkerboard, made))}
+    run = runs.Run(RECIPE, options.out, options.force)
+    with run.recorded():
+        run.save_record(generator=str(path), size=options.size, results=found)
+        for index, rgb in enumerate(made):
+            run.save_picture(f'texture_{options.seed + index}.png', rgb, {'size': options.size})
+    if not options.quiet:
+        command_line.print_table([(told, f'{found[name]:.3f}') for name, told in TOLD.items()])
         print(run.folder)
 
 

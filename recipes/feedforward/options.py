@@ -1,5 +1,7 @@
 """Options that the commands of generators share."""
 
+from pathlib import Path
+
 from models import feedforward
 from models.errors import ArchiveError
 from models.weights import files
@@ -96,7 +98,7 @@ def run_training(recipe, options, description, source, sample):
         begin_with(trainer, generators.find(options.start))
     decisive = {**{name: getattr(options, name) for name in TRAINING},
                 'loss': settings._asdict(), 'description': description._asdict(),
-                'style': runs.pixel_hash(painting),
+                'style': runs.pixel_hash(painting), 'painting': Path(options.style).name,
                 'start': options.start and files.sha256(generators.find(options.start)),
                 'loss_weights': files.sha256(files.find(settings.model, options.loss_weights)),
                 'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
@@ -110,6 +112,45 @@ def run_training(recipe, options, description, source, sample):
     if not options.quiet:
         print(run.folder / 'generator.npz')
     return run
+
+
+def loss_of(path, style=None, loss_weights=None):
+    """Make the loss network that a generator was trained with.
+
+    Args:
+        path: of a generator that `train` made.
+        style: of the painting, or None for the bundled one that it names.
+        loss_weights: file of the loss network's weights, or None for its own.
+
+    Raises:
+        ArchiveError: it says not how it was trained, or its painting is not known or another one.
+    """
+    settings = settings_of(path)
+    loss = objective.Settings(**{**settings['loss'],
+                                 'style_layers': tuple(settings['loss']['style_layers'])})
+    named = images.ASSETS / settings['painting']
+    if style is None and not named.exists():
+        raise ArchiveError(f'{path} was trained on {settings["painting"]}, which is not bundled; '
+                           'name it with --style')
+    painting = images.resize(images.read(style or named), settings['style_size'])
+    if runs.pixel_hash(painting) != settings['style']:
+        raise ArchiveError(f'{path} was trained on another painting than {style or named}; name '
+                           'that with --style')
+    return objective.LossNetwork(loss, painting, loss_weights,
+                                 settings['description']['photo'])
+
+
+def settings_of(path):
+    """Give the settings that a generator was trained with, a dict.
+
+    Raises:
+        ArchiveError: it says not how it was trained.
+    """
+    with files.WeightFile(path) as file:
+        settings = (file.provenance() or {}).get('settings')
+    if settings is None:
+        raise ArchiveError(f'{path} says not how it was trained; take one that `train` made')
+    return settings
 
 
 def begin_with(trainer, path):
