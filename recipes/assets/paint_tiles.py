@@ -43,7 +43,8 @@ def mosaic(rows=384, columns=384, spacing=13, seed=7):
     index, nearest, second, points = cells(rows * SAMPLES, columns * SAMPLES, spacing * SAMPLES,
                                            0.28, random)
     row, column = points.T / (SAMPLES * spacing)
-    wave = np.sin(0.42 * row + 1.3 * np.sin(0.23 * column)) + 0.7 * np.sin(0.31 * column - 0.2 * row)
+    wave = np.sin(0.42 * row + 1.3 * np.sin(0.23 * column))
+    wave += 0.7 * np.sin(0.31 * column - 0.2 * row)
     tone = (wave + 1.7) / 3.4 * (len(GLAZES) - 1) + random.normal(0, 0.35, len(points))
     lightness = random.uniform(0.82, 1.12, (len(points), 1))
     colours = GLAZES[np.clip(np.rint(tone), 0, len(GLAZES) - 1).astype(int)] * lightness

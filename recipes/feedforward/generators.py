@@ -30,8 +30,8 @@ def _named(net):
             yield f'{layer.name}.{part}', parameter
 
 
-def save(run, name, description, net, provenance, halves=False):
-    """Save a generator in a run.
+def save(run, name, description, net, provenance):
+    """Save a generator in a run, in half precision, which changes no grey level.
 
     Args:
         run: a `runs.Run`.
@@ -39,10 +39,8 @@ def save(run, name, description, net, provenance, halves=False):
         description: the `Description`.
         net: its layers.
         provenance: where it comes from, what JSON can hold.
-        halves: whether as float16.
     """
-    arrays = {key: array.astype('float16') if halves else array
-              for key, array in arrays_of(net).items()}
+    arrays = {key: array.astype('float16') for key, array in arrays_of(net).items()}
     run.save_arrays(name, {**arrays, 'description': json.dumps(description._asdict()),
                            'provenance': json.dumps(provenance, sort_keys=True)})
 
