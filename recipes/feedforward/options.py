@@ -90,12 +90,13 @@ def run_training(recipe, options, description, source, sample):
     Returns:
         The `Run`.
     """
+    start = options.start and beginning(generators.find(options.start), description)
     painting = images.resize(images.read(options.style), options.style_size)
     settings = loss_settings(options)
     loss = objective.LossNetwork(settings, painting, options.loss_weights, description.photo)
     trainer = Trainer(description, loss, options.seed)
-    if options.start:
-        begin_with(trainer, generators.find(options.start))
+    if start:
+        trainer.begin_with(start)
     decisive = {**{name: getattr(options, name) for name in TRAINING},
                 'loss': settings._asdict(), 'description': description._asdict(),
                 'style': runs.pixel_hash(painting), 'painting': Path(options.style).name,
@@ -153,20 +154,18 @@ def settings_of(path):
     return settings
 
 
-def begin_with(trainer, path):
-    """Give a trainer the weights of a generator.
+def beginning(path, description):
+    """Load the generator whose weights a training begins with.
 
     Raises:
-        ArchiveError: that one is of another description.
+        ArchiveError: it is of another description.
     """
-    net, description = generators.load(path)
-    other = [name for name, value in trainer.description._asdict().items()
-             if value != getattr(description, name)]
+    net, own = generators.load(path)
+    other = [name for name, value in description._asdict().items() if value != getattr(own, name)]
     if other:
         raise ArchiveError(f'{path} is a generator with another {", ".join(other)}; leave --start '
                            'away, or name one like this')
-    for parameter, earlier in zip(trainer.parameters, feedforward.parameters(net)):
-        parameter.set_value(earlier.get_value())
+    return net
 
 
 def read_photos(options):

@@ -119,6 +119,11 @@ class Trainer:
         return (theano.function(variables, terms, updates=updates),
                 theano.function(variables, measured))
 
+    def begin_with(self, net):
+        """Take the weights of another generator of the same description."""
+        for parameter, earlier in zip(self.parameters, feedforward.parameters(net)):
+            parameter.set_value(earlier.get_value())
+
     def step(self, arrays, rate):
         """Take a step on photos and noise; give the terms of the loss, unweighted."""
         self.adam.rate.set_value(np.float32(rate))
