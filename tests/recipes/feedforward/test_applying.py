@@ -1,7 +1,8 @@
 """Painting files, folders, patterns and the standard input, here and in other processes."""
 
+import importlib
 import io
-import os
+import sys
 
 import numpy as np
 import pytest
@@ -57,16 +58,31 @@ def test_what_is_no_generator_is_told(folder, tmp_path):
         assert not (tmp_path / 'out').exists()
 
 
+# What stands for a task, in a file of its own, as another process imports it: the first byte twice;
+# some contents kill the process, or the first that takes them.
+TASK = """
+import os
+
+
 def double(content, name):
-    """Stand for a task: the first byte twice; some contents kill the process."""
     if content == b'dies':
         os._exit(9)
-    if content.startswith(b'once '):  # the first process that takes it dies
+    if content.startswith(b'once '):
         mark = content[5:].decode()
         if not os.path.exists(mark):
             open(mark, 'w').close()
             os._exit(9)
     return content[:1] * 2, None
+"""
+
+
+@pytest.fixture
+def double(tmp_path, monkeypatch):
+    """Return that task."""
+    (tmp_path / 'task_that_dies.py').write_text(TASK)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module('task_that_dies').double
+    del sys.modules['task_that_dies']
 
 
 def reader(content):
@@ -77,7 +93,7 @@ def reader(content):
     return read
 
 
-def test_a_process_that_dies_loses_nothing(tmp_path):
+def test_a_process_that_dies_loses_nothing(double, tmp_path):
     contents = {'a': b'a', 'b': b'once ' + str(tmp_path / 'mark').encode(), 'c': b'c', 'd': None,
                 'e': b'dies', 'f': b'f'}
     found = {key: (result, problem) for key, result, problem in workers.in_processes(
@@ -99,7 +115,7 @@ def test_processes_paint_the_same_bytes(generator, folder, tmp_path):
             assert one.tobytes() == two.tobytes()
 
 
-def test_a_missing_cluster_is_told(generator, monkeypatch):
+def test_a_missing_cluster_is_told(double, monkeypatch):
     monkeypatch.setattr(workers, 'PATIENCE', 1)
     pytest.importorskip('distributed')
     with pytest.raises(ArchiveError, match='no scheduler at tcp://127.0.0.1:9'):
