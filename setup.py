@@ -10,7 +10,8 @@ setup(
     license='MIT',
     python_requires='>=3.9,<3.12',  # Theano-PyMC 1.1.2 does not build on 3.12
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
-    package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
+    package_data={'models': ['embedded/*', 'embedded/generators/*', 'weights/*.txt',
+                             'runtime/c/*.c'],
                   'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js']},
     install_requires=[
         'theano-pymc==1.1.2',
@@ -33,5 +34,6 @@ setup(
                  'selenium>=4.11,<5; python_version >= "3.10"'],  # its maintained versions need it
         'notebooks': ['notebook>=7,<8', 'nbclient>=0.8,<1'],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],
+        'cluster': ['distributed>=2024.8'],  # recipes/feedforward/workers.py
     },
 )

@@ -15,7 +15,7 @@ def test_environment_yml_has_the_pins_of_setup_py():
     pinned = set(re.findall(r"'([a-z0-9-]+[<>=]=[0-9][^']*)'", setup))
     conda = set(re.findall(r'^ +- ([a-z0-9-]+[<>=]=.*)$', (ROOT / 'environment.yml').read_text(),
                            re.MULTILINE))
-    extras = {pin for pin in pinned if re.match('notebook|nbclient|torch|captum', pin)}
+    extras = {pin for pin in pinned if re.match('notebook|nbclient|torch|captum|distributed', pin)}
     assert len(pinned) > 10
     assert conda - {'python>=3.9,<3.12'} == pinned - extras
     assert "python_requires='>=3.9,<3.12'" in setup
@@ -32,7 +32,8 @@ def test_every_module_and_file_is_built(tmp_path):
         for path in (ROOT / name).rglob('*.py'):
             if path.parent.name != 'assets':
                 assert path.relative_to(ROOT) in built
-    for name in ('models/embedded/vgg19_quarter.npz', 'models/weights/imagenet_classes.txt',
+    for name in ('models/embedded/vgg19_quarter.npz', 'models/embedded/generators/mosaic.npz',
+                 'models/weights/imagenet_classes.txt',
                  'models/runtime/c/winograd.c', 'recipes/assets/windy_night.jpg',
                  'recipes/assets/feature_atlas.html', 'recipes/assets/feature_atlas.css',
                  'recipes/assets/feature_atlas.js', 'recipes/assets/watch.html'):

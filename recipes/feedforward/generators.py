@@ -15,6 +15,7 @@ from models.feedforward import Description
 from models.weights import bounds, files
 
 EMBEDDED = Path(models.__file__).parent / 'embedded' / 'generators'
+DEFAULTS = ('mosaic', 'stones')  # the pictures that they make are the most regular
 LONGEST_DESCRIPTION = 4000  # characters
 
 
@@ -46,9 +47,14 @@ def save(run, name, description, net, provenance):
 
 
 def named(photo):
-    """List the shipped generators: those that take a photo, or those that make a texture."""
-    return [path.stem for path in sorted(EMBEDDED.glob('*.npz'))
-            if _description_of(path).photo == photo]
+    """List the shipped generators, the default first.
+
+    Args:
+        photo: whether those that take a photo, or those that make a texture.
+    """
+    found = [path.stem for path in sorted(EMBEDDED.glob('*.npz'))
+             if _description_of(path).photo == photo]
+    return sorted(found, key=lambda name: name not in DEFAULTS)
 
 
 def find(name):

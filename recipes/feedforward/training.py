@@ -222,7 +222,7 @@ def log_of(loss, settings, history):
 
     Validation losses are means over held-out photos, at the steps of `val_loss_history_ts`.
     """
-    rows = np.array(history, 'float64')
+    rows = np.array([[float(f'{value:.5g}') for value in row] for row in history])
     measured = ~np.isnan(rows[:, 2])
     log = {'opt': settings, 'train_loss_history': rows[:, 1].tolist(),
            'val_loss_history': rows[measured, 2].tolist(),

@@ -152,7 +152,7 @@ def _client(address):
     except ImportError as problem:
         raise ArchiveError("--scheduler needs Dask: pip install -e '.[cluster]'") from problem
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as problem:
         raise ArchiveError(f'there is no scheduler at {address}; start one (dask scheduler) and '
                            'workers (dask worker ADDRESS --nthreads 1) first') from problem

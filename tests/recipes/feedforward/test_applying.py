@@ -137,3 +137,17 @@ def test_a_cluster_paints_the_same_bytes(generator, folder):
     assert here.keys() == there.keys()
     for key, painted in here.items():
         np.testing.assert_array_equal(there[key], painted)
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_that_dies_loses_nothing(double, tmp_path):
+    distributed = pytest.importorskip('distributed')
+    contents = {'a': b'a', 'b': b'once ' + str(tmp_path / 'mark').encode(), 'c': b'c', 'd': None}
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
+                                  dashboard_address=None) as cluster:
+        found = {key: (result, problem) for key, result, problem in workers.on_cluster(
+            double, {key: reader(content) for key, content in contents.items()},
+            cluster.scheduler_address)}
+    assert found == {'a': (b'aa', None), 'b': (b'oo', None), 'c': (b'cc', None),
+                     'd': (None, 'it cannot be read')}
+    assert (tmp_path / 'mark').exists()
