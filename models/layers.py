@@ -19,6 +19,11 @@ from theano.tensor.nnet.abstract_conv import AbstractConv2d_gradInputs
 
 PADDINGS = ('zero', 'reflect', 'replicate', 'circular')
 NOWHERE = -1  # the place of a zero
+# A map whose deviation is below this share of its mean, or this itself where the mean is below 1,
+# is the same everywhere but for rounding: of a picture of one grey, convolutions make maps that
+# deviate by 1e-6 of their mean, and layer after layer would blow that up to stripes and dots. The
+# least that a picture of 8 bits can deviate by is a hundred times more.
+FLAT = 1e-4
 
 
 class Take(Op):
@@ -212,7 +217,7 @@ class Normalise(Op):
         x, scale, shift = inputs
         mean = x.mean(axis=(2, 3), dtype='float64')
         variance = ((x - mean[:, :, None, None]) ** 2).mean(axis=(2, 3), dtype='float64')
-        inverse = 1 / np.sqrt(variance + self.epsilon)
+        inverse = inverse_deviation(mean, variance, self.epsilon)
         y = ((x - mean[:, :, None, None]) * (inverse * scale)[:, :, None, None]
              + shift[:, None, None])
         y = np.where(y <= 0, 0, y) if self.rectified else y
@@ -235,6 +240,17 @@ class Normalise(Op):
                                                              scale)
         return [back, scales.sum(axis=0).astype(scale.dtype),
                 shifts.sum(axis=0).astype(shift.dtype)]
+
+
+def inverse_deviation(mean, variance, epsilon):
+    """Give one over the deviation of maps, 0 of flat ones, which a normalisation leaves flat.
+
+    Args:
+        mean, variance: of each map, arrays.
+        epsilon: added to the variance.
+    """
+    flat = variance < (FLAT * np.maximum(1, np.abs(mean))) ** 2
+    return np.where(flat, 0, 1 / np.sqrt(variance + epsilon))
 
 
 class NormaliseBack(Op):
@@ -298,7 +314,8 @@ class InstanceNormLayer(Layer):
     """Each map of each picture with mean 0 and variance 1, then scaled and shifted.
 
     Ulyanov, Vedaldi & Lempitsky 2016, "Instance Normalization: The Missing Ingredient for Fast
-    Stylization". The variance is over all positions, undivided by one less.
+    Stylization". The variance is over all positions, undivided by one less. A `FLAT` map becomes
+    its shift.
 
     Args:
         scale, shift: (channels,) each.

@@ -41,9 +41,13 @@ class Put(NativeOp):
 
 
 class Normalise(NativeOp):
-    """Instance normalisation, and a rectifier if asked for."""
+    """Instance normalisation, and a rectifier if asked for.
 
-    __props__, params_type = integers('rectified')
+    Parameters:
+        flat: `models.layers.FLAT` in billionths.
+    """
+
+    __props__, params_type = integers('rectified flat')
     files, function = ('normalise.c', 'normalise_forward.c'), 'normalise'
 
     def make_node(self, x, scale, shift, epsilon):
@@ -95,7 +99,7 @@ def native(fgraph, node):
         return [Put()(*inputs)]
     if type(op) is layers.Normalise:
         epsilon = T.constant(np.float64(op.epsilon))
-        return Normalise(rectified=op.rectified)(*inputs, epsilon)
+        return Normalise(rectified=op.rectified, flat=round(layers.FLAT * 1e9))(*inputs, epsilon)
     if type(op) is layers.NormaliseBack:
         return NormaliseBack(rectified=op.rectified)(*inputs)
     return False

@@ -14,7 +14,7 @@ from lasagne.layers import (BatchNormLayer, ConcatLayer, Conv2DLayer, InputLayer
                             NonlinearityLayer, Pool2DLayer)
 
 from models.layers import (ChannelsLayer, CroppedSumLayer, InstanceNormLayer, PadLayer, Rule,
-                           TransposedConvolutionLayer, taken)
+                           TransposedConvolutionLayer, inverse_deviation, taken)
 
 STRIP = 32 << 20  # bytes that the input of a strip takes, about
 FLOAT = 4
@@ -166,7 +166,9 @@ class Strips:
             mean = x.mean(axis=(0, 2, 3), dtype='float64')
             squares = sum(np.square(x[:, :, strip] - mean[:, None, None].astype('float32'))
                           .sum(axis=(0, 2, 3), dtype='float64') for strip in self._strips(x.shape))
-            inverse = 1 / np.sqrt(squares / (x.shape[2] * x.shape[3]) + epsilon)
+            variance = squares / (x.shape[2] * x.shape[3])
+            inverse = (1 / np.sqrt(variance + epsilon) if isinstance(layer, BatchNormLayer) else
+                       inverse_deviation(mean, variance, epsilon))
         factor, centre = (array.astype('float32')[:, None, None]
                           for array in (scale * inverse, mean))
         for strip in self._strips(x.shape):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import lasagne
 import numpy as np
 import pytest
 import theano
@@ -9,6 +10,7 @@ import theano.tensor as T
 from lasagne import nonlinearities
 from lasagne.layers import InputLayer
 
+from models import feedforward
 from models.layers import (PADDINGS, InstanceNormLayer, PadLayer, Places, Rule, SameRule, Take,
                            TransposedConvolutionLayer)
 
@@ -102,9 +104,23 @@ def test_gradients_of_the_normalisation_agree_with_finite_differences(nonlineari
     theano.gradient.verify_grad(normalised, point, rng=random)
 
 
-def test_a_normalised_map_of_one_grey_is_its_shift():
-    layer = InstanceNormLayer((None, 1, None, None), theano.shared(np.full(1, 3, 'float32')),
-                              theano.shared(np.full(1, 0.25, 'float32')))
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_rounding_in_a_map_of_one_grey_is_not_blown_up(dtype):
+    shift = theano.shared(np.full(2, 0.25, dtype))
+    layer = InstanceNormLayer((None, 2, None, None), theano.shared(np.full(2, 3, dtype)), shift)
+    x = T.TensorType(dtype, (False,) * 4)()
+    maps = np.full((1, 2, 8, 8), 77, dtype)
+    maps[0, :, ::2] += 77e-6  # what rounding leaves
+    maps[0, 1, :, ::2] += 1  # what a picture may have
+    found = theano.function([x], layer.get_output_for(x))(maps)
+    np.testing.assert_array_equal(found[0, 0], 0.25)
+    assert found[0, 1].std() == pytest.approx(3, rel=1e-3)
+
+
+def test_a_generator_paints_one_grey_as_one_colour():
+    net = feedforward.build(feedforward.ARCHIVE._replace(width=0.25))
     x = T.tensor4()
-    found = theano.function([x], layer.get_output_for(x))(np.full((1, 1, 4, 4), 77, 'float32'))
-    np.testing.assert_allclose(found, 0.25, atol=1e-6)
+    paint = theano.function([x], lasagne.layers.get_output(net['output'], x))
+    for level in (-120, 0, 131):
+        painted = paint(np.full((1, 3, 72, 96), level, 'float32'))
+        assert np.ptp(painted, axis=(2, 3)).max() < 0.1

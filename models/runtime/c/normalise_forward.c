@@ -25,8 +25,9 @@ int APPLY_SPECIFIC(normalise)(PyArrayObject *x, PyArrayObject *scale, PyArrayObj
             const float *map = from + plane * count;
             const float centre = (float)(sum_of(map, count) / count);
             const double variance = squares_around(map, count, centre) / count;
+            const double least = params->flat * 1e-9 * fmax(1, fabs(centre));
             means[plane] = centre;
-            inverses[plane] = (float)(1 / sqrt(variance + added));
+            inverses[plane] = variance < least * least ? 0 : (float)(1 / sqrt(variance + added));
             scale_map(map, count, centre, inverses[plane] * factors[plane % channels],
                       shifts[plane % channels], params->rectified, to + plane * count);
         }
