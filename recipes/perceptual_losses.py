@@ -92,8 +92,9 @@ def apply(options):
     if not description.photo:
         raise ArchiveError(f'{path} makes textures of noise and takes no photo; see '
                            'texture_networks.py')
+    found = pictures.wanted(options.photos)
     run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, options.photos, options)
+    pictures.paint_all(run, path, found, options)
     if not options.quiet:
         print(run.folder)
 

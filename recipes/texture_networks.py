@@ -68,7 +68,6 @@ def parse(arguments):
     add = command.add_argument
     add('--style', metavar='TEXTURE', help='that the generator was trained on (default: the one '
                                            'that it names, of the bundled ones)')
-    add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
     add('--size', type=command_line.pixels, default=256, help='rows and columns of the textures')
     add('--count', type=command_line.positive_integer, default=4, help='of textures to make')
     shared.add_applying(command, generators.named(photo=False))
@@ -96,12 +95,17 @@ def apply(options):
                            f'{path} makes textures and takes no photos')
     if description.photo and options.size and len(options.size) > 1:
         raise ArchiveError('--size of pictures is one number, of their shorter side')
-    run = runs.Run(RECIPE, options.out, options.force)
     if description.photo:
         options.size = options.size and options.size[0]
-        pictures.paint_all(run, path, options.photos, options)
+        found = pictures.wanted(options.photos)
+        run = runs.Run(RECIPE, options.out, options.force)
+        pictures.paint_all(run, path, found, options)
     else:
-        pictures.make_textures(run, path, options)
+        size = pictures.texture_size(options.size, description)
+        painter = Painter(path, options.memory)
+        painter.needs(*size)
+        run = runs.Run(RECIPE, options.out, options.force)
+        pictures.make_textures(run, painter, path, size, options)
     if not options.quiet:
         print(run.folder)
 
@@ -109,17 +113,16 @@ def apply(options):
 def evaluate(options):
     """Measure the textures of a generator, and how fast they are made."""
     path = shared.generator_of(options)
-    loss = shared.loss_of(path, options.style, options.loss_weights)
     if options.count < 2:
         raise ArchiveError('--count must be 2 or more: textures are compared with one another')
-    if loss.content:
+    if generators.load(path)[1].photo:
         raise ArchiveError(f'{path} takes photos; see perceptual_losses.py evaluate')
+    size = pictures.texture_size([options.size], generators.load(path)[1])
     painter = Painter(path, options.memory)
+    painter.needs(*size)
     made = [painter.texture(options.size, options.size, options.seed + index)
             for index in range(options.count)]
-    settings = shared.settings_of(path)
-    texture = images.resize(images.read(options.style or images.ASSETS / settings['painting']),
-                            settings['style_size'])
+    texture = shared.painting_of(path, options.style)
     colours = [np.abs(rgb.mean(axis=(0, 1)) - texture.mean(axis=(0, 1))).max() for rgb in made]
     found = {
         'seconds': evaluation.seconds_of(painter.texture, options.size, options.size),

@@ -19,7 +19,7 @@ from recipes.feedforward.strips import Strips
 
 # Measured on Linux x86-64, as the growth of the resident set at 512x512 to 2048x2048; see
 # recipes/feedforward/README.md.
-PROCESS = 250e6   # Python, Theano and the networks, before any picture
+PROCESS = 180e6   # Python, Theano and the networks, before any picture
 WHOLE = 3.2       # times what strips take, for a generator as a whole
 PICTURES = 40     # bytes a pixel: the photo, what networks take, the result
 ONE_AT_A_TIME = threading.Lock()  # a compiled function has one memory

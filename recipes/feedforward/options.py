@@ -9,6 +9,7 @@ from recipes.common import command_line, images, runs
 from recipes.feedforward import generators, objective
 from recipes.feedforward.training import Photos, Trainer, train
 
+NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
 TRAINING = 'width batch sizes steps rate every seed style_size'.split()
 
 
@@ -129,6 +130,17 @@ def loss_of(path, style=None, loss_weights=None):
     settings = settings_of(path)
     loss = objective.Settings(**{**settings['loss'],
                                  'style_layers': tuple(settings['loss']['style_layers'])})
+    painting = painting_of(path, style)
+    return objective.LossNetwork(loss, painting, loss_weights,
+                                 settings['description']['photo'])
+
+
+def painting_of(path, style=None):
+    """Read the painting that a generator was trained on, as large as it was then: RGB uint8.
+
+    Args, raises: as of `loss_of`.
+    """
+    settings = settings_of(path)
     named = images.ASSETS / settings['painting']
     if style is None and not named.exists():
         raise ArchiveError(f'{path} was trained on {settings["painting"]}, which is not bundled; '
@@ -137,8 +149,7 @@ def loss_of(path, style=None, loss_weights=None):
     if runs.pixel_hash(painting) != settings['style']:
         raise ArchiveError(f'{path} was trained on another painting than {style or named}; name '
                            'that with --style')
-    return objective.LossNetwork(loss, painting, loss_weights,
-                                 settings['description']['photo'])
+    return painting
 
 
 def settings_of(path):
@@ -149,9 +160,11 @@ def settings_of(path):
     """
     with files.WeightFile(path) as file:
         settings = (file.provenance() or {}).get('settings')
-    if settings is None:
+    if not (isinstance(settings, dict) and isinstance(settings.get('loss'), dict)
+            and NEEDED <= set(settings)
+            and set(settings['loss']) == set(objective.Settings._fields)):
         raise ArchiveError(f'{path} says not how it was trained; take one that `train` made')
-    return settings
+    return {**settings, 'painting': Path(str(settings['painting'])).name}
 
 
 def beginning(path, description):

@@ -7,11 +7,12 @@ from pathlib import Path
 import threadpoolctl
 from tqdm import tqdm
 
+from models import feedforward
 from models.errors import ArchiveError, Incomplete
 from models.weights import files
 from recipes.common import images, names, photos
 from recipes.feedforward import generators, workers
-from recipes.feedforward.applying import Painter, Task
+from recipes.feedforward.applying import Task
 
 STANDARD_INPUT = '-'
 TEXTURE_SIZE = 256  # pixels
@@ -45,20 +46,19 @@ def _reader(path):
     return read
 
 
-def paint_all(run, path, arguments, options):
+def paint_all(run, path, found, options):
     """Paint pictures into a run.
 
     Args:
         run: a `runs.Run`.
         path: of the generator.
-        arguments: as of `wanted`.
+        found: what to paint, as `wanted` gives it.
         options: with size, keep_colours, memory, threads, seed, processes, scheduler, quiet.
 
     Raises:
         Incomplete: some could not be painted, the others are.
         ArchiveError: none could.
     """
-    found = wanted(arguments)
     stems = names.unique({file: 'stdin' if file == STANDARD_INPUT else Path(file).stem
                           for file in found}, photos.TAKEN, 'photo')
     spread = options.processes > 1 or options.scheduler
@@ -87,18 +87,33 @@ def paint_all(run, path, arguments, options):
                          f'done: {photos.told(problems)}')
 
 
-def make_textures(run, path, options):
+def texture_size(size, description):
+    """Give the rows and columns of textures.
+
+    Args:
+        size: one number or two, or None for the default.
+        description: of the generator.
+
+    Raises:
+        ArchiveError: they are more numbers, or none that the generator can make.
+    """
+    if size and len(size) > 2:
+        raise ArchiveError('--size of a texture is one number, or rows and columns')
+    lengths = ((size or [TEXTURE_SIZE]) * 2)[:2]
+    return [feedforward.output_size(description, length) for length in lengths]
+
+
+def make_textures(run, painter, path, size, options):
     """Make textures of noise into a run.
 
     Args:
         run: a `runs.Run`.
-        path: of the generator.
-        options: with size (one number or two, or None), count, memory, threads, seed, quiet.
+        painter: a `Painter`.
+        path: of its generator.
+        size: rows and columns.
+        options: with count, threads, seed, quiet.
     """
-    if options.size and len(options.size) > 2:
-        raise ArchiveError('--size of a texture is one number, or rows and columns')
-    rows, columns = ((options.size or [TEXTURE_SIZE]) * 2)[:2]
-    painter = Painter(path, options.memory)
+    rows, columns = size
     parameters = {'generator': files.sha256(path), 'rows': rows, 'columns': columns,
                   'threads': options.threads}
     run.save_record(parameters=parameters, seeds=[options.seed, options.seed + options.count - 1])

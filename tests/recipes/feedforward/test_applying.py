@@ -11,7 +11,7 @@ from PIL import Image
 from models.errors import ArchiveError, Incomplete
 from recipes import perceptual_losses
 from recipes.common import colours, images
-from recipes.feedforward import applying, pictures, workers
+from recipes.feedforward import applying, workers
 
 
 def apply(generator, out, *arguments):
@@ -39,7 +39,8 @@ def test_a_pattern_the_standard_input_and_colours(generator, folder, tmp_path, m
     np.testing.assert_array_equal(images.read(tmp_path / 'coloured' / 'a.png'),
                                   colours.with_colours_of(photo, painted))
     with pytest.raises(ArchiveError, match='no picture matches'):
-        pictures.wanted([tmp_path / '*.tif'])
+        apply(generator, tmp_path / 'none', tmp_path / '*.tif')
+    assert not (tmp_path / 'none').exists()
 
 
 def test_a_folder_of_nothing_but_broken_pictures_is_an_error(generator, folder, tmp_path):
