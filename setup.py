@@ -13,7 +13,8 @@ setup(
     license='MIT',
     python_requires='>=3.9,<3.13',  # 3.13 has numpy 2 only, whose C interface Theano's code lacks
     packages=find_packages(include=['models*', 'modifiedbackprop*', 'recipes*']),
-    package_data={'models': ['embedded/*', 'weights/*.txt', 'runtime/c/*.c'],
+    package_data={'models': ['embedded/*', 'embedded/generators/*', 'weights/*.txt',
+                              'runtime/c/*.c'],
                   'recipes': ['assets/*.jpg', 'assets/*.html', 'assets/*.css', 'assets/*.js',
                               'assets/*.json']},
     install_requires=[
@@ -39,6 +40,7 @@ setup(
                  'axe-core-python>=0.1,<1; python_version >= "3.10"',
                  'jax>=0.4.30,<0.7.2',  # 0.7.2 wants numpy 2; on a CPU, as the GPU's way is tested
                  *NOTEBOOKS],
+        'cluster': ['distributed>=2024.8'],  # recipes/feedforward/workers.py
         'cuda12': ['jax[cuda12]>=0.4.30,<0.7.2'],  # an NVIDIA GPU
         'notebooks': ['notebook>=7,<8', *NOTEBOOKS],
         'bench': ['torch>=2.0,<3', 'captum>=0.7,<1'],

@@ -30,7 +30,8 @@ def test_every_module_and_file_is_built(tmp_path):
         for path in (ROOT / name).rglob('*.py'):
             if not {'assets', 'installing'} & {*path.parts}:
                 assert path.relative_to(ROOT) in built
-    for name in ('models/embedded/vgg19_quarter.npz', 'models/weights/imagenet_classes.txt',
+    for name in ('models/embedded/vgg19_quarter.npz', 'models/embedded/generators/mosaic.npz',
+                 'models/weights/imagenet_classes.txt',
                  'models/runtime/c/winograd.c', 'recipes/assets/windy_night.jpg',
                  'recipes/assets/feature_atlas.html', 'recipes/assets/feature_atlas.css',
                  'recipes/assets/feature_atlas.js', 'recipes/assets/watch.html',

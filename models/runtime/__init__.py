@@ -3,8 +3,7 @@
 What exists only because the two stopped is in this package: `restored` gives back names of numpy
 and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano, `theano_mends`
 and `lasagne_mends` repair what broke since, `lasagne_layers` and `lasagne_functions` have what of
-Lasagne 0.2 its last release lacks. `convolution`, `pooling` and
-`gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. `xla`
+Lasagne 0.2 its last release lacks. `convolution`, `pooling`, `generators` and `gram` are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. `xla`
 runs compiled functions on a GPU. Nothing else in the archive knows of it.
 """
 
@@ -30,13 +29,13 @@ def prepare():
         restored.apply()
         start.import_theano()
         start.keep_freed_memory()
-        from models.runtime import (compiling, convolution, gram, imports, lasagne_mends, pooling,
-                                    theano_mends)
+        from models.runtime import (compiling, convolution, generators, gram, imports,
+                                    lasagne_mends, pooling, theano_mends)
         from models.runtime.xla import devices
 
         imports.apply()
         theano_mends.apply()
-        for faster in (compiling, convolution, pooling, gram):
+        for faster in (compiling, convolution, pooling, generators, gram):
             faster.apply()
         lasagne_mends.apply()
         devices.apply()

@@ -185,6 +185,11 @@ def to_input(fgraph, node):
     if _fits_winograd(node.op, place):
         points = KernelPoints(flip=place['flip'])(kernels)
         return _as(node, Back(**place)(above, points, NO_OUTPUT))
+    if _is_thin(node.op, place):  # back is forth with the kernels flipped: patches of few channels
+        turned = {f'pad_{axis}': length - 1 - place[f'pad_{axis}']
+                  for axis, length in zip(('rows', 'columns'), node.op.kshp[2:])}
+        return _as(node, Patches(**turned, flip=not place['flip'], stride_rows=1,
+                                 stride_columns=1)(above, kernels.dimshuffle(1, 0, 2, 3), NO_BIAS))
     return _as(node, PatchesBack(**place, **_strides(node.op))(above, kernels, NO_OUTPUT,
                                                                T.cast(size, 'int64')))
 
@@ -194,9 +199,20 @@ def to_kernels(fgraph, node):
     """Replace a convolution's gradient with respect to its kernels."""
     x, above, _ = node.inputs
     place = _place(node.op, AbstractConv2d_gradWeights, x, above)
-    if place is None or not _fits_winograd(node.op, place):
+    if place is None:
         return False
-    return _as(node, Weights(**place)(x, above))
+    if _fits_winograd(node.op, place):
+        return _as(node, Weights(**place)(x, above))
+    if not _is_thin(node.op, place):
+        return False
+    # The gradient above is correlated with the picture instead: patches of few channels.
+    filters, channels, rows, columns = node.op.kshp
+    turned = AbstractConv2d_gradWeights(
+        kshp=(channels, filters, rows, columns), filter_flip=False,
+        border_mode=(rows - 1 - place['pad_rows'], columns - 1 - place['pad_columns']))
+    kernels = turned(above, x, T.stack([T.constant(rows), T.constant(columns)]))
+    kernels = kernels.dimshuffle(1, 0, 2, 3)
+    return _as(node, kernels if place['flip'] else kernels[:, :, ::-1, ::-1])
 
 
 def _as(node, output):
@@ -229,6 +245,13 @@ def _fits_winograd(op, place):
     return (size == [3, 3] and op.subsample == (1, 1)
             and max(place['pad_rows'], place['pad_columns']) <= 2
             and None not in (filters, channels) and min(filters, channels) >= FEWEST_CHANNELS)
+
+
+def _is_thin(op, place):
+    """Whether a convolution of stride 1 has at most half as many filters as channels."""
+    filters, channels, rows, columns = op.kshp
+    return (op.subsample == (1, 1) and None not in (filters, channels) and 2 * filters <= channels
+            and place['pad_rows'] < rows and place['pad_columns'] < columns and rows > 1)
 
 
 def _strides(op):

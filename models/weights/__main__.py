@@ -3,6 +3,7 @@
     python -m models.weights list
     python -m models.weights fetch vgg19
     python -m models.weights convert vgg19.pkl --as vgg19
+    python -m models.weights convert candy.t7 --as generator
     python -m models.weights normalise vgg19 --photos FOLDER
     python -m models.weights verify
     python -m models.weights where
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import models
 from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer
-from models import all_cnn, networks
+from models import all_cnn, feedforward, networks
 from models.errors import ArchiveError, one_line
 from models.vgg import POOLINGS
-from models.weights import conversion, download, files, layouts, normalisation, sources
+from models.weights import (conversion, download, files, generators, layouts, normalisation,
+                            sources)
 from recipes.common import command_line, images, photos
 from tqdm import tqdm
 
@@ -61,10 +63,12 @@ def parse(arguments):
 
     command = _add(commands, convert, 'convert', 'convert a weight file that you have')
     command.add_argument('file')
-    command.add_argument('--as', dest='network', required=True, metavar='NETWORK')
+    command.add_argument('--as', dest='network', required=True, metavar='NETWORK',
+                         help=f'whose weights they are; {generators.NAME!r} for a trained '
+                              'generator of Torch7, PyTorch or TensorFlow')
     command.add_argument('--from', dest='layout', metavar='LAYOUT',
                          help=f'what the file is, where its names leave that open: one of '
-                              f'{", ".join(layouts.LAYOUTS)}')
+                              f'{", ".join(layouts.LAYOUTS)}; of a generator, its dialect')
     command.add_argument('--beginning', metavar='NAME',
                          help='of the names to take, where a file holds several networks')
     command.add_argument('--out', metavar='FILE.npz',
@@ -127,6 +131,9 @@ def fetch(options):
 
 def convert(options):
     """Convert a weight file."""
+    if options.network == generators.NAME:
+        convert_generator(options)
+        return
     target = _new(options.out or _path(options.network), options.force)
     provenance = conversion.convert(options.file, options.network, target, options.layout,
                                     beginning=options.beginning)
@@ -134,6 +141,20 @@ def convert(options):
              f'of unknown origin, SHA-256 {provenance["sha256"]}')
     print(f'{options.network}: {target} (from {options.file}, {known}, read as '
           f'{provenance["layout"]})')
+
+
+def convert_generator(options):
+    """Convert a generator of Torch7, PyTorch or TensorFlow."""
+    if options.layout is not None:
+        networks.known_name(options.layout, list(feedforward.DIALECTS), 'dialect of generators')
+    if options.beginning is not None:
+        raise ArchiveError('--beginning is not for generators; leave it away')
+    name = Path(options.file)
+    name = name.parent if name.name == 'manifest.json' else name
+    target = _new(options.out or f'{name.stem}.npz', options.force)
+    provenance = generators.convert(options.file, target, options.layout)
+    print(f'{generators.NAME}: {target} (from {options.file}, {provenance["kind"]}, '
+          f'{provenance["parameters"]} parameters)')
 
 
 def normalise(options):

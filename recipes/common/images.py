@@ -71,6 +71,13 @@ def read_with_alpha(path):
         transparent.
     """
     path = Path(path)
+    with _opened(path) as file:
+        return decode(file, path)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Open the file of a picture for reading; whatever the system refuses is an ArchiveError."""
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
@@ -81,12 +88,33 @@ def read_with_alpha(path):
             raise ArchiveError(f'{path} has {found.st_size / 1e6:.0f} MB; up to '
                                f'{LARGEST_FILE / 1e6:.0f} are read, so reduce it first')
         with path.open('rb') as file:
-            return decode(file, path)
+            yield file
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise ArchiveError(f'there is no picture {path}') from problem
     except (OSError, ValueError) as problem:
         raise ArchiveError(f'{path} cannot be read: '
                            f'{getattr(problem, "strerror", None) or problem}') from problem
+
+
+def decoded(content, name):
+    """Read a picture out of the bytes of a file, as `read` does.
+
+    Args:
+        content: bytes.
+        name: what to call it.
+    """
+    return over_white(*decode(io.BytesIO(content), name))
+
+
+def content_of(path):
+    """Read the bytes of a picture's file, which may be broken.
+
+    Raises:
+        ArchiveError: there is no such file, it is none, or it is too large.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        return file.read()
 
 
 def decode(file, name):

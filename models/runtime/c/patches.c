@@ -97,9 +97,81 @@ static void add_up(const Patches &p, const float *patches, long out_first, long 
                 }
 }
 
+/* Kernels as one matrix of (row, filter) x (channel, column). */
+static float *by_rows(const Patches &p, const float *kernels, int flip) {
+    const long size = p.kernel_rows * p.kernel_columns, inner = p.channels * p.kernel_columns;
+    float *matrix = (float *)malloc(sizeof(float) * p.filters * p.channels * size);
+    if (matrix)
+        for (long f = 0; f < p.filters; f++)
+            for (long c = 0; c < p.channels; c++)
+                for (long e = 0; e < size; e++) {
+                    const long at = flip ? size - 1 - e : e;
+                    matrix[(e / p.kernel_columns * p.filters + f) * inner + c * p.kernel_columns
+                           + e % p.kernel_columns] = kernels[(f * p.channels + c) * size + at];
+                }
+    return matrix;
+}
+
+/* The same for few filters, whose products with whole patches would be thin: a row of the picture
+   is multiplied with all rows of the kernels, and the results are added to the rows of outputs that
+   see it. Returns 1 without memory. */
+static int convolve_rows(const Patches &p, const float *x, const float *kernels, int flip,
+                         const float *bias, int rectified, float *y) {
+    const Threads threads(2);
+    const long blocks = p.pictures >= threads.count ? 1 : threads.count;
+    const long at_once = (p.out_height + blocks - 1) / blocks, width = p.out_width;
+    const long inner = p.channels * p.kernel_columns, made = p.kernel_rows * p.filters;
+    const long room = (inner + made) * width;
+    float *matrix = by_rows(p, kernels, flip);
+    float *memory = (float *)malloc(sizeof(float) * threads.count * room);
+    const int failed = !matrix || !memory;
+    Patches line = p;
+    line.kernel_rows = 1;
+    line.pad_rows = 0;
+    if (!failed) {
+        #pragma omp parallel for schedule(dynamic) num_threads(threads.count)
+        for (long b = 0; b < p.pictures * blocks; b++) {
+            const long n = b / blocks, first = b % blocks * at_once;
+            const long end = first + at_once < p.out_height ? first + at_once : p.out_height;
+            const float *picture = x + n * p.channels * p.height * p.width;
+            float *out = y + n * p.filters * p.outputs();
+            float *patches = memory + this_thread() * room, *products = patches + inner * width;
+            for (long f = 0; f < p.filters && first < end; f++)
+                memset(out + f * p.outputs() + first * width, 0,
+                       (end - first) * width * sizeof(float));
+            for (long row = first - p.pad_rows; row < end - p.pad_rows + p.kernel_rows - 1; row++) {
+                if (row < 0 || row >= p.height || first >= end) continue;
+                lay_out(line, picture, row, 1, patches);
+                multiply('N', 'N', made, width, inner, matrix, inner, patches, width, 0, products,
+                         width);
+                for (long i = 0; i < p.kernel_rows; i++) {
+                    const long to = row + p.pad_rows - i;
+                    if (to < first || to >= end) continue;
+                    for (long f = 0; f < p.filters; f++) {
+                        float *sums = out + f * p.outputs() + to * width;
+                        const float *product = products + (i * p.filters + f) * width;
+                        #pragma omp simd
+                        for (long o = 0; o < width; o++) sums[o] += product[o];
+                    }
+                }
+            }
+            for (long f = 0; f < p.filters && first < end; f++) {
+                float *done = out + f * p.outputs() + first * width;
+                finish_line(done, bias ? bias[f] : 0, rectified, (end - first) * width, done);
+            }
+        }
+    }
+    free(matrix);
+    free(memory);
+    return failed;
+}
+
 /* y = x * kernels + bias, rectified if asked for. Returns 1 without memory. */
 static int convolve_patches(const Patches &p, const float *x, const float *kernels, int flip,
                             const float *bias, int rectified, float *y) {
+    if (2 * p.filters <= p.channels && p.kernel_rows > 1 && p.stride_rows == 1
+        && p.stride_columns == 1)
+        return convolve_rows(p, x, kernels, flip, bias, rectified, y);
     const long at_once = p.rows_at_once(p.out_height);
     const long blocks = (p.out_height + at_once - 1) / at_once, count = at_once * p.out_width;
     const long room = p.pointwise() ? 1 : p.inner() * count;

@@ -41,7 +41,8 @@ def recognised(path, start):
     if TORCH7.match(start) and (TORCH7_CLASS.search(start) or b'V 1' in start[:64]):
         found = TORCH7_CLASS.search(start)
         inside = f', which holds {found[0].decode()}' if found else ''
-        return f'a file of Torch7 (.t7){inside}; nothing here reads it: {TAKE_ANOTHER}'
+        return (f'a file of Torch7 (.t7){inside}; only generators are read from such files '
+                f'(--as generator): {TAKE_ANOTHER}')
     for pattern, what, do in STARTS:
         if pattern.match(start):
             return f'{what}; nothing here reads it: {do}'

@@ -1,0 +1,1 @@
+"""What the recipes of generators share: training, applying, strips, clusters, evaluation."""

@@ -1,0 +1,99 @@
+"""A generator against the optimisation of one picture, on the same loss."""
+
+import time
+
+import models  # noqa: F401 - prepares Theano
+import numpy as np
+import scipy.optimize
+import theano
+import theano.tensor as T
+
+REPEATS = 5  # of a timing
+
+
+class Optimisation:
+    """The loss of a picture for one photo, and its gradient, for L-BFGS.
+
+    Args:
+        loss: an `objective.LossNetwork`.
+
+    Attributes:
+        measure: function (picture, photo) -> the weighted loss; both (1, 3, rows, columns).
+    """
+
+    def __init__(self, loss):
+        picture, photo = T.tensor4('picture'), T.tensor4('photo')
+        total = loss.total(loss.terms(picture, photo))
+        self.measure = theano.function([picture, photo], total)
+        self._both = theano.function([picture, photo], [total, T.grad(total, picture)])
+
+    def losses(self, photo, evaluations):
+        """Optimise from the photo.
+
+        Args:
+            photo: (1, 3, rows, columns), BGR minus mean.
+            evaluations: of loss and gradient, at most.
+
+        Returns:
+            (losses, seconds): the lowest loss after each evaluation, and the time until then.
+        """
+        lowest, seconds, begun = [], [], time.perf_counter()
+
+        def both(x):
+            loss, gradient = self._both(x.reshape(photo.shape).astype('float32'), photo)
+            lowest.append(min(float(loss), lowest[-1]) if lowest else float(loss))
+            seconds.append(time.perf_counter() - begun)
+            if len(lowest) == evaluations:
+                raise StopIteration
+            return float(loss), gradient.ravel().astype('float64')
+
+        # Unlike the recipes' rounds, nothing is kept but the losses.
+        try:
+            scipy.optimize.fmin_l_bfgs_b(both, photo.ravel().astype('float64'), maxfun=10 ** 9,
+                                         maxiter=10 ** 9, factr=0, pgtol=0)
+        except StopIteration:
+            pass
+        return np.array(lowest), np.array(seconds)
+
+
+def seconds_of(function, *arguments):
+    """Give the median time of some calls, after one that does not count."""
+    function(*arguments)
+    taken = []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        function(*arguments)
+        taken.append(time.perf_counter() - begun)
+    return float(np.median(taken))
+
+
+def compared(paint, optimisation, photos, evaluations):
+    """Compare a generator with the optimisation on photos of one size.
+
+    Args:
+        paint: function photo -> picture, both (1, 3, rows, columns).
+        optimisation: an `Optimisation`.
+        photos: list of them.
+        evaluations: numbers of them to compare with, ascending.
+
+    Returns:
+        Dict: seconds and loss of the generator (means over photos); for each number of evaluations
+        the loss, the seconds and how many times faster the generator is; reached: after how many
+        evaluations the optimisation's mean loss is as low as the generator's, or None.
+    """
+    own = [float(optimisation.measure(paint(photo), photo)) for photo in photos]
+    seconds = seconds_of(paint, photos[0])
+    runs = [optimisation.losses(photo, evaluations[-1]) for photo in photos]
+    losses = np.mean([_filled(losses, evaluations[-1]) for losses, _ in runs], axis=0)
+    times = np.mean([_filled(taken, evaluations[-1]) for _, taken in runs], axis=0)
+    lower = np.flatnonzero(losses <= np.mean(own))
+    return {'loss': float(np.mean(own)), 'seconds': seconds,
+            'losses': {count: float(losses[count - 1]) for count in evaluations},
+            'optimisation_seconds': {count: float(times[count - 1]) for count in evaluations},
+            'times_faster': {count: float(times[count - 1] / seconds) for count in evaluations},
+            'reached': int(lower[0]) + 1 if len(lower) else None}
+
+
+def _filled(values, count):
+    """Give so many values; where the optimisation ended earlier the last one holds."""
+    return np.append(values, np.full(count - len(values), values[-1]))

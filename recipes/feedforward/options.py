@@ -1,0 +1,225 @@
+"""Options that the commands of generators share."""
+
+from pathlib import Path
+
+from models import feedforward
+from models.errors import ArchiveError
+from models.weights import files
+from recipes.common import command_line, images, runs
+from recipes.feedforward import generators, objective
+from recipes.feedforward.training import Photos, Trainer, train
+
+NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
+TRAINING = 'width batch sizes steps rate every seed style_size'.split()
+
+
+def add_training(parser, dialects, dialect, **defaults):
+    """Add what a training takes.
+
+    Args:
+        parser: of the command.
+        dialects: names that --dialect takes.
+        dialect: its default.
+        defaults: of width, batch, sizes, steps, rate.
+    """
+    add = parser.add_argument
+    add('--style', metavar='PAINTING', default=images.PAINTING, help='what to paint like')
+    add('--style-size', type=command_line.pixels, default=256,
+        help="pixels of the painting's shorter side: the larger, the larger the strokes")
+    add('--dialect', choices=dialects, default=dialect, help='what the network is')
+    add('--width', type=command_line.factor, default=defaults['width'],
+        help='factor on its filters')
+    add('--impl', choices=objective.SETTINGS, default='archive',
+        help='constants of the loss: the archive\'s, on its own loss network, or of the '
+             "papers' authors, on VGG-16 or VGG-19")
+    add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
+    add('--style-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--tv-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--sizes', type=command_line.pixels, nargs='+', default=defaults['sizes'],
+        help='pixels of the squares that it is trained on, taken in turn at random')
+    add('--batch', type=command_line.positive_integer, default=defaults['batch'],
+        help='squares of the first size in a step; of a larger size less')
+    add('--steps', type=command_line.positive_integer, default=defaults['steps'], help='of Adam')
+    add('--rate', type=command_line.factor, default=defaults['rate'],
+        help='of learning; it falls to 0 by a cosine')
+    add('--every', type=command_line.positive_integer, default=200,
+        help='steps from one sample, checkpoint and measurement to the next')
+    add('--seed', type=command_line.seed, default=1, help='of weights, photos and noise')
+    add('--start', metavar='GENERATOR', help='begin with the weights of a generator of the same '
+                                             'description, which another style is near to')
+    add('--resume', metavar='CHECKPOINT', help='go on from checkpoint.npz of an earlier run, with '
+                                               'the options that it had')
+    parser.add_run_options()
+
+
+def loss_settings(options):
+    """Give the `objective.Settings` of a command line."""
+    chosen = objective.SETTINGS[options.impl]
+    for name, field in (('style_weight', 'style_weight'), ('content_weight', 'content_weight'),
+                        ('tv_weight', 'variation_weight')):
+        if getattr(options, name, None) is not None:
+            chosen = chosen._replace(**{field: getattr(options, name)})
+    return chosen
+
+
+def description_of(options, **changes):
+    """Give the `Description` of a command line.
+
+    Raises:
+        ArchiveError: no such network can be.
+    """
+    description = feedforward.DIALECTS[options.dialect]._replace(width=options.width, **changes)
+    if not feedforward.allows('width', options.width):
+        raise ArchiveError(f'--width {options.width:g} is too small or too large; take 0.1 to 2')
+    wrong = [size for size in options.sizes if size % feedforward.multiple(description)]
+    if wrong:
+        raise ArchiveError(f'--sizes must be multiples of {feedforward.multiple(description)} for '
+                           f'this network, and {wrong[0]} is not')
+    return description
+
+
+def run_training(recipe, options, description, source, sample):
+    """Train a generator as a command line says, in a run's folder.
+
+    Args:
+        recipe: its name.
+        options: of the command line.
+        description: the `Description`.
+        source: `Photos`, or None for a texture.
+        sample: function (trainer) -> RGB uint8 picture.
+
+    Returns:
+        The `Run`.
+    """
+    start = options.start and beginning(generators.find(options.start), description)
+    painting = images.resize(images.read(options.style), options.style_size)
+    settings = loss_settings(options)
+    loss = objective.LossNetwork(settings, painting, options.loss_weights, description.photo)
+    trainer = Trainer(description, loss, options.seed)
+    if start:
+        trainer.begin_with(start)
+    decisive = {**{name: getattr(options, name) for name in TRAINING},
+                'loss': settings._asdict(), 'description': description._asdict(),
+                'style': runs.pixel_hash(painting), 'painting': Path(options.style).name,
+                'start': options.start and files.sha256(generators.find(options.start)),
+                'loss_weights': files.sha256(files.find(settings.model, options.loss_weights)),
+                'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
+                + [len(source.pictures), len(source.held)]}
+    run = runs.Run(recipe, options.out, options.force)
+    run.save_record(parameters=decisive, style=str(options.style),
+                    problems=source.problems if source else [],
+                    resumed_from=options.resume and files.sha256(options.resume))
+    with run.recorded():
+        train(run, trainer, decisive, source, sample, options.resume, options.quiet)
+    if not options.quiet:
+        print(run.folder / 'generator.npz')
+    return run
+
+
+def loss_of(path, style=None, loss_weights=None):
+    """Make the loss network that a generator was trained with.
+
+    Args:
+        path: of a generator that `train` made.
+        style: of the painting, or None for the bundled one that it names.
+        loss_weights: file of the loss network's weights, or None for its own.
+
+    Raises:
+        ArchiveError: it says not how it was trained, or its painting is not known or another one.
+    """
+    settings = settings_of(path)
+    loss = objective.Settings(**{**settings['loss'],
+                                 'style_layers': tuple(settings['loss']['style_layers'])})
+    painting = painting_of(path, style)
+    return objective.LossNetwork(loss, painting, loss_weights,
+                                 settings['description']['photo'])
+
+
+def painting_of(path, style=None):
+    """Read the painting that a generator was trained on, as large as it was then: RGB uint8.
+
+    Args, raises: as of `loss_of`.
+    """
+    settings = settings_of(path)
+    named = images.ASSETS / settings['painting']
+    if style is None and not named.exists():
+        raise ArchiveError(f'{path} was trained on {settings["painting"]}, which is not bundled; '
+                           'name it with --style')
+    painting = images.resize(images.read(style or named), settings['style_size'])
+    if runs.pixel_hash(painting) != settings['style']:
+        raise ArchiveError(f'{path} was trained on another painting than {style or named}; name '
+                           'that with --style')
+    return painting
+
+
+def settings_of(path):
+    """Give the settings that a generator was trained with, a dict.
+
+    Raises:
+        ArchiveError: it says not how it was trained.
+    """
+    with files.WeightFile(path) as file:
+        settings = (file.provenance() or {}).get('settings')
+    if not (isinstance(settings, dict) and isinstance(settings.get('loss'), dict)
+            and NEEDED <= set(settings)
+            and set(settings['loss']) == set(objective.Settings._fields)):
+        raise ArchiveError(f'{path} says not how it was trained; take one that `train` made')
+    return {**settings, 'painting': Path(str(settings['painting'])).name}
+
+
+def beginning(path, description):
+    """Load the generator whose weights a training begins with.
+
+    Raises:
+        ArchiveError: it is of another description.
+    """
+    net, own = generators.load(path)
+    other = [name for name, value in description._asdict().items() if value != getattr(own, name)]
+    if other:
+        raise ArchiveError(f'{path} is a generator with another {", ".join(other)}; leave --start '
+                           'away, or name one like this')
+    return net
+
+
+def read_photos(options):
+    """Read the photos of a command line."""
+    return Photos(options.photos, options.most, options.held_out, options.seed, options.quiet)
+
+
+def add_applying(parser, embedded):
+    """Add what painting with a generator takes.
+
+    Args:
+        parser: of the command.
+        embedded: names of the shipped generators, the default first.
+    """
+    add = parser.add_argument
+    add('--generator', default=embedded[0] if embedded else None, metavar='NAME|FILE',
+        help=f'one that comes with the archive ({", ".join(embedded)}), or an .npz file of yours')
+    add('--memory', type=command_line.memory, metavar='4G',
+        help="that painting may take; larger pictures are painted in strips (default: half of the "
+             "machine's)")
+    add('--threads', type=command_line.positive_integer,
+        help='of one process (default: all); the last bits of a picture depend on them')
+    add('--seed', type=command_line.seed, default=1, help='of the noise, where there is some')
+    parser.add_run_options()
+
+
+def add_spreading(parser):
+    """Add where pictures are painted."""
+    parser.add_argument('--processes', type=command_line.positive_integer, default=1,
+                        help='to spread pictures over, of one thread each')
+    parser.add_argument('--scheduler', metavar='tcp://HOST:8786',
+                        help='of a Dask cluster to spread pictures over (pip install -e '
+                             "'.[cluster]')")
+
+
+def generator_of(options):
+    """Give the path of the generator that a command line names.
+
+    Raises:
+        ArchiveError: there is none.
+    """
+    if options.generator is None:
+        raise ArchiveError('name a generator with --generator FILE; `train` makes one')
+    return generators.find(options.generator)
