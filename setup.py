@@ -35,7 +35,7 @@ setup(
         'safetensors>=0.4,<1',
     ],
     extras_require={
-        'test': ['pytest>=7,<10', 'ruff>=0.4,<1',
+        'test': ['pytest>=7,<10', 'pytest-xdist>=3,<4', 'ruff>=0.4,<1',
                  'selenium>=4.11,<5; python_version >= "3.10"',  # its maintained versions need it
                  'axe-core-python>=0.1,<1; python_version >= "3.10"',
                  'jax>=0.4.30,<0.7.2',  # 0.7.2 wants numpy 2; on a CPU, as the GPU's way is tested

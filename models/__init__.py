@@ -19,7 +19,15 @@ waiting.begin('starting')
 
 from models.graphs import scores  # noqa: E402 - Theano is ready now
 from models.networks import (  # noqa: E402
-    NETWORKS, build, deepest_of, facts_of, known_layer, known_name, listing, load)
+    NETWORKS,
+    build,
+    deepest_of,
+    facts_of,
+    known_layer,
+    known_name,
+    listing,
+    load,
+)
 
 __all__ = ['NETWORKS', 'build', 'deepest_of', 'facts_of', 'known_layer', 'known_name', 'listing',
            'load', 'scores']

@@ -8,13 +8,21 @@
 import sys
 
 from models import networks
-from lasagne import nonlinearities
-from lasagne.layers import (ConcatLayer, Conv2DLayer, DenseLayer, GlobalPoolLayer,
-                            LocalResponseNormalization2DLayer, NonlinearityLayer, Pool2DLayer)
 from models.errors import ArchiveError
 from models.weights import conversion, files
-from recipes.common import classes as class_names
-from recipes.common import command_line, receptive_fields
+
+from lasagne import nonlinearities
+from lasagne.layers import (
+    ConcatLayer,
+    Conv2DLayer,
+    DenseLayer,
+    GlobalPoolLayer,
+    LocalResponseNormalization2DLayer,
+    NonlinearityLayer,
+    Pool2DLayer,
+)
+
+from recipes.common import class_names, command_line, receptive_fields
 from recipes.style.implementations import settings_of
 
 IMAGENET = 1000  # classes
@@ -129,7 +137,7 @@ def skeleton_of(name, weights=None):
 
 
 def count_of_classes(net):
-    """Return how many classes a network tells apart, 0 where it ends in no softmax."""
+    """How many classes a network tells apart, 0 where it ends in no softmax."""
     last = next(reversed(net.values()))
     is_softmax = getattr(last, 'nonlinearity', None) is nonlinearities.softmax
     return last.output_shape[1] if is_softmax else 0

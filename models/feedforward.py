@@ -13,17 +13,30 @@ from collections import OrderedDict
 from functools import partial
 from typing import NamedTuple
 
+from models.errors import ArchiveError
+from models.layers import (
+    ChannelsLayer,
+    CroppedSumLayer,
+    InstanceNormLayer,
+    PadLayer,
+    Rule,
+    SameRule,
+    TransposedConvolutionLayer,
+)
+from models.weights.files import VGG_MEAN_PIXEL
+
 import numpy as np
 import theano
 import theano.tensor as T
 from lasagne import nonlinearities
-from lasagne.layers import (BatchNormLayer, ConcatLayer, Conv2DLayer, InputLayer,
-                            NonlinearityLayer, Pool2DLayer)
-
-from models.errors import ArchiveError
-from models.layers import (ChannelsLayer, CroppedSumLayer, InstanceNormLayer, PadLayer, Rule,
-                           SameRule, TransposedConvolutionLayer)
-from models.weights.files import VGG_MEAN_PIXEL
+from lasagne.layers import (
+    BatchNormLayer,
+    ConcatLayer,
+    Conv2DLayer,
+    InputLayer,
+    NonlinearityLayer,
+    Pool2DLayer,
+)
 
 FILTERS, BLOCKS = 32, 5     # jcjohnson/fast-neural-style, train.lua:20
 TANH = 150                  # the same, models.lua:137

@@ -11,8 +11,15 @@ from functools import partial
 
 from models.facts import Facts
 from models.squeezenet import concatenation
-from models.vgg import (convolution, dense, mean_over_positions, pooling, probabilities,
-                        response_normalisation, scaled)
+from models.vgg import (
+    convolution,
+    dense,
+    mean_over_positions,
+    pooling,
+    probabilities,
+    response_normalisation,
+    scaled,
+)
 
 # Filters of each module: 1x1; 3x3 and before it; 5x5 and before it; behind the pooling.
 INCEPTIONS = {'3a': (64, 96, 128, 16, 32, 32), '3b': (128, 128, 192, 32, 96, 64),

@@ -7,11 +7,11 @@ A network of somebody else's needs neither: layers are found by following their 
 import copy
 from collections import OrderedDict
 
+from models.errors import ArchiveError
+
 import theano.tensor as T
 from lasagne import nonlinearities
 from lasagne.layers import InputLayer, NonlinearityLayer, get_all_layers
-
-from models.errors import ArchiveError
 
 # What turns scores into probabilities; and what leaves scores as they are.
 SQUASHING = (nonlinearities.softmax, T.nnet.softmax, nonlinearities.sigmoid, T.nnet.sigmoid)

@@ -5,13 +5,13 @@ import shlex
 from collections import OrderedDict
 from functools import partial
 
-import numpy as np
-import theano
-from lasagne.layers import InputLayer
-
 from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s, waiting
 from models.errors import ArchiveError
 from models.weights import files
+
+import numpy as np
+import theano
+from lasagne.layers import InputLayer
 
 FAMILIES = (vgg, googlenet, caffenet, vgg_cnn_s, squeezenet, all_cnn)
 FACTS = {name: facts for family in FAMILIES for name, facts in family.FACTS.items()}
@@ -88,7 +88,7 @@ def load(name, weights=None, pool='max', deepest=None):
 
 
 def deepest_of(name, layers):
-    """Return which of these layers of a network comes last, to cut the network off after it.
+    """Which of these layers of a network comes last, to cut the network off after it.
 
     Raises:
         ArchiveError: unknown network or layer.

@@ -7,10 +7,10 @@ does.
 
 from functools import partial
 
-from lasagne.layers import ConcatLayer
-
 from models.facts import Facts
 from models.vgg import convolution, mean_over_positions, pooling, probabilities, scaled
+
+from lasagne.layers import ConcatLayer
 
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128),     # filters of squeeze, of each
          6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}   # expand

@@ -6,14 +6,20 @@ those of the Caffe models. Dropout is left out: the archive's networks are train
 
 from functools import partial
 
-import theano
-import theano.tensor as T
-from lasagne.layers import (Conv2DLayer, DenseLayer, GlobalPoolLayer,
-                            LocalResponseNormalization2DLayer, NonlinearityLayer, Pool2DLayer)
-from lasagne.nonlinearities import rectify, softmax
-
 from models.errors import ArchiveError
 from models.facts import Facts
+
+import theano
+import theano.tensor as T
+from lasagne.layers import (
+    Conv2DLayer,
+    DenseLayer,
+    GlobalPoolLayer,
+    LocalResponseNormalization2DLayer,
+    NonlinearityLayer,
+    Pool2DLayer,
+)
+from lasagne.nonlinearities import rectify, softmax
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five blocks
 DENSE_INPUT_SIZE = 224              # rows and columns, which fc6 fixes

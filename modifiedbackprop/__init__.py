@@ -12,15 +12,14 @@ import contextlib
 import inspect
 
 import models  # noqa: F401 - prepares Theano
+from models import graphs
+from models.errors import ArchiveError
+
 import lasagne
 import theano.tensor as T
 from lasagne import nonlinearities
 from lasagne.nonlinearities import LeakyRectify, rectify
 from theano.compile.builders import OpFromGraph
-
-from models import graphs
-from models.errors import ArchiveError
-
 
 # Nonlinearities that keep their gradient; identity is Lasagne's linear.
 SMOOTH = (nonlinearities.identity, nonlinearities.softmax, nonlinearities.sigmoid,

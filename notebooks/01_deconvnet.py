@@ -98,7 +98,7 @@ x = images.prepare(photo, mean_pixel)
 look = projections.compile_activations(net, [LAYER])
 (activations,) = look(x)
 channel = int(activations[0].sum(axis=(1, 2)).argmax())
-seed = projections.unit_seed(activations, LAYER, channel, at_value=True)
+seed = projections.unit_target(activations, LAYER, channel, at_value=True)
 names, steps = deconvnet.compile_steps(net, LAYER)
 signals = steps(x, seed)
 shown.table(['signal at', 'shape', 'share that is not zero', 'largest'],

@@ -36,7 +36,7 @@ import modifiedbackprop
 import shown
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from recipes import class_model, saliency
-from recipes.common import classes as class_names
+from recipes.common import class_names
 from recipes.common import maps, photos
 
 net, classes, mean_pixel = models.load(MODEL)

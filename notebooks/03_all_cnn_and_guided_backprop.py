@@ -71,7 +71,7 @@ shown.drawn(diagrams.integers([picture[0, 0], *conv[0], dense], ['picture', 'map
 # Back from the first of the four outputs:
 
 # %% tags=["gallery"]
-seed = projections.unit_seed(dense, 'dense', 0)
+seed = projections.unit_target(dense, 'dense', 0)
 by_rule = {method: projections.compile_projection(net, ['dense'], method)(picture, seed)[0, 0]
            for method in projections.METHODS}
 shown.drawn(diagrams.integers(list(by_rule.values()),
@@ -105,7 +105,7 @@ pictures = [photos.fit(images.read(path), net, SIZE, square=True) for path in PH
 x = photos.stack(pictures, mean_pixel)
 (activations,) = projections.compile_activations(net, [LAYER])(x)
 channel = int(activations.sum(axis=(0, 2, 3)).argmax())
-seed = projections.unit_seed(activations, LAYER, channel)
+seed = projections.unit_target(activations, LAYER, channel)
 project = {method: projections.compile_projection(net, [LAYER], method)
            for method in projections.METHODS}
 by_rule = {method: function(x, seed) for method, function in project.items()}
@@ -128,7 +128,7 @@ shown.grid([part for index, rgb in enumerate(pictures)
 # %% tags=["gallery"]
 mean_net, _, _ = models.load(MODEL, pool='average_exc_pad', deepest=LAYER)
 place = tuple(length // 2 for length in activations.shape[2:])
-seed = projections.unit_seed(activations, LAYER, channel, place)
+seed = projections.unit_target(activations, LAYER, channel, place)
 parts, titles, alike = [], [], {}
 for method in ('deconvnet', 'guided'):
     found = projections.compile_projection(mean_net, [LAYER], method)(x, seed)
@@ -150,7 +150,7 @@ small = photos.stack([images.resize_to(rgb, 32, 32) for rgb in pictures], mean_p
 rows = []
 for method in projections.METHODS:
     found = projections.compile_projection(all_cnn, None, method)(
-        small, projections.class_seed(scores, 3))
+        small, projections.class_target(scores, 3))
     rows.append([saliency.TITLES[method],
                  float(np.abs(found[1:] - found[:1]).max() / np.abs(found).max())])
 count = lasagne.layers.count_params(all_cnn[top], trainable=True)
@@ -172,7 +172,7 @@ shown.table(['way back from one class', 'largest difference between photos'], ro
 
 # %%
 (scores,) = projections.compile_activations(net)(x)
-seed = projections.class_seed(scores, scores.argmax(axis=1))
+seed = projections.class_target(scores, scores.argmax(axis=1))
 ways = {method: projections.compile_projection(net, None, method) for method in projections.METHODS}
 before = {method: way(x, seed) for method, way in ways.items()}
 convolutions = [layer for layer in net.values() if isinstance(layer, (Conv2DLayer, DenseLayer))]

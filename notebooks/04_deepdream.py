@@ -35,7 +35,7 @@ import numpy as np
 
 import shown
 from recipes import deepdream
-from recipes.common import classes as class_names
+from recipes.common import class_names
 from recipes.common import projections
 
 facts = models.facts_of(MODEL)

@@ -27,10 +27,11 @@ except ModuleNotFoundError as problem:
     print(f"run.py: error: {problem}; notebooks need more: pip install -e '.[notebooks]'",
           file=sys.stderr)
     sys.exit(2)
-from tqdm import tqdm
+from models.errors import ArchiveError, one_line
 
 import gallery
-from models.errors import ArchiveError, one_line
+from tqdm import tqdm
+
 from recipes.common import command_line, runs
 
 FOLDER = Path(__file__).parent

@@ -14,10 +14,11 @@ from collections import namedtuple
 from functools import cached_property, partial
 
 import models
+from models.errors import ArchiveError
+
 import lasagne
 from tqdm import tqdm
 
-from models.errors import ArchiveError
 from recipes.common import command_line, images, runs
 from recipes.measures import claims, pictures, ways_back
 from recipes.measures.layers import square

@@ -16,6 +16,9 @@ import zipfile
 from collections import namedtuple
 
 import models
+from models import graphs
+from models.errors import ArchiveError, one_line
+
 import lasagne
 import numpy as np
 import theano
@@ -23,10 +26,18 @@ import theano.tensor as T
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
-from models import graphs
-from models.errors import ArchiveError, one_line
-from recipes.common import (animations, ascent, classes as class_names, command_line, extents,
-                            figures, images, names as safe_names, photos, runs)
+from recipes.common import (
+    animations,
+    ascent,
+    class_names,
+    command_line,
+    extents,
+    figures,
+    images,
+    names as safe_names,
+    photos,
+    runs,
+)
 
 EMBEDDED_SIZE = 64
 CLASSES = ('goldfish', 'monarch', 'ladybug', 'king penguin', 'lesser panda')  # of ImageNet too

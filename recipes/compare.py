@@ -21,11 +21,12 @@ import shlex
 from collections import namedtuple
 from pathlib import Path
 
+from models.errors import ArchiveError, Incomplete
+from models.weights import npz
+
 import numpy as np
 from PIL import Image
 
-from models.errors import ArchiveError, Incomplete
-from models.weights import npz
 from recipes.common import command_line, figures as drawing, images, maps, runs
 from recipes.common.names import in_page
 from recipes.measures import alignment, grids, judging, manifest, pictures

@@ -15,22 +15,48 @@ Without arguments it takes the bundled photo and the embedded network.
 from collections import defaultdict, namedtuple
 
 import models
+from models import graphs
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-from lasagne.layers import (BatchNormLayer, BiasLayer, ConcatLayer, Conv2DLayer, DenseLayer,
-                            DimshuffleLayer, DropoutLayer, ElemwiseSumLayer, FlattenLayer,
-                            GlobalPoolLayer, InputLayer, LocalResponseNormalization2DLayer,
-                            NonlinearityLayer, Pool2DLayer, ReshapeLayer, ScaleLayer)
+from lasagne.layers import (
+    BatchNormLayer,
+    BiasLayer,
+    ConcatLayer,
+    Conv2DLayer,
+    DenseLayer,
+    DimshuffleLayer,
+    DropoutLayer,
+    ElemwiseSumLayer,
+    FlattenLayer,
+    GlobalPoolLayer,
+    InputLayer,
+    LocalResponseNormalization2DLayer,
+    NonlinearityLayer,
+    Pool2DLayer,
+    ReshapeLayer,
+    ScaleLayer,
+)
 from lasagne.nonlinearities import rectify
 from tqdm import tqdm
 
 import modifiedbackprop
-from models import graphs
-from models.errors import ArchiveError
-from recipes.common import (clustering, command_line, extents, figures, images, maps, names, photos,
-                            projections, receptive_fields, runs)
+from recipes.common import (
+    clustering,
+    command_line,
+    extents,
+    figures,
+    images,
+    maps,
+    names,
+    photos,
+    projections,
+    receptive_fields,
+    runs,
+)
 
 # A photo as a unit sees it, RGB uint8 (rows, columns, 3), and its projection there, float32
 # (3, rows, columns), BGR; or of the whole photo where more than a unit is kept. The window of the
@@ -471,7 +497,7 @@ def seed_of(group, activations, layer, keep='unit'):
         seed = np.zeros_like(activations)
         seed[:, group[0][0]] = activations[:, group[0][0]]
         return seed
-    return sum(projections.unit_seed(activations, layer, *unit, at_value=True)
+    return sum(projections.unit_target(activations, layer, *unit, at_value=True)
                for unit in dict.fromkeys(group))
 
 

@@ -11,6 +11,9 @@ Without arguments it takes the bundled photo and the embedded network.
 """
 
 import models
+from models import graphs
+from models.errors import ArchiveError, one_line
+
 import lasagne
 import numpy as np
 import theano
@@ -18,10 +21,17 @@ import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
 
-from models import graphs
-from models.errors import ArchiveError, one_line
-from recipes.common import (ascent, classes as class_names, command_line, extents, figures, images,
-                            photos, projections, runs)
+from recipes.common import (
+    ascent,
+    class_names,
+    command_line,
+    extents,
+    figures,
+    images,
+    photos,
+    projections,
+    runs,
+)
 
 SIZE = 256
 SMALLEST_OCTAVE = 32  # pixels; below, little is left of the picture in a deep layer

@@ -17,14 +17,24 @@ from collections import namedtuple
 from pathlib import Path
 
 import models  # noqa: F401  prepares Theano before Lasagne imports it
+from models.errors import one_line
+
 import lasagne
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from models.errors import one_line
-from recipes.common import (command_line, extents, figures, images, maps, palettes,
-                            projections, receptive_fields, runs)
+from recipes.common import (
+    command_line,
+    extents,
+    figures,
+    images,
+    maps,
+    palettes,
+    projections,
+    receptive_fields,
+    runs,
+)
 from recipes.common.networks import load_to
 from recipes.style import motifs, selections
 from recipes.style.implementations import settings_of
@@ -93,7 +103,7 @@ def parse(arguments):
 
 
 def describe_picture(options, original):
-    """Return what the page knows of the picture."""
+    """What the page knows of the picture."""
     factor = min(1.0, SHOWN / max(original.shape[:2]))
     rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
     return {'name': one_line(Path(options.picture).name),

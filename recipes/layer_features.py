@@ -15,12 +15,23 @@ from collections import namedtuple
 from urllib.parse import quote
 
 import models
+
 import numpy as np
 from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
-from recipes.common import (command_line, extents, figures, images, maps, names, photos,
-                            projections, receptive_fields, runs)
+from recipes.common import (
+    command_line,
+    extents,
+    figures,
+    images,
+    maps,
+    names,
+    photos,
+    projections,
+    receptive_fields,
+    runs,
+)
 
 EMBEDDED_SIZE = 128
 TILE = 192  # pixels of a patch, at least

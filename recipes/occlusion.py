@@ -14,16 +14,26 @@ Without arguments it takes the bundled photo and the embedded network.
 from collections import namedtuple
 
 import models
+from models import graphs, networks
+from models.errors import ArchiveError, one_line
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models import graphs, networks
-from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, extents, figures, images, maps,
-                            photos, projections, runs)
+from recipes.common import (
+    class_names,
+    command_line,
+    extents,
+    figures,
+    images,
+    maps,
+    photos,
+    projections,
+    runs,
+)
 
 EMBEDDED_SIZE = 96   # as of saliency.py
 SQUARE, STEP = 5, 4  # the square's side is a fifth of the photo's, a step a quarter of the square's

@@ -10,13 +10,13 @@ losses, with photos of any kind. Instance normalisation: Ulyanov et al. 2016.
 """
 
 import models  # noqa: F401 - prepares Theano
-import numpy as np
-
 from models import feedforward
 from models.errors import ArchiveError, Incomplete
+
+import numpy as np
+
 from recipes.common import command_line, images, photos, runs
-from recipes.feedforward import evaluation, generators, pictures
-from recipes.feedforward import options as shared
+from recipes.feedforward import evaluation, generators, options as shared, pictures
 
 RECIPE = 'perceptual_losses'
 COLUMNS = ('pixels', 'painted by', 'loss', 'seconds', 'the generator is faster')

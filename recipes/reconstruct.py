@@ -12,11 +12,21 @@ lines; both are measured, the second on a drawn picture of coloured shapes (--li
 from collections import namedtuple
 
 import models
+
 import numpy as np
 from tqdm import tqdm
 
-from recipes.common import (colours, command_line, extents, figures, images, lbfgs, losses, runs,
-                            straight_lines)
+from recipes.common import (
+    colours,
+    command_line,
+    extents,
+    figures,
+    images,
+    lbfgs,
+    losses,
+    runs,
+    straight_lines,
+)
 from recipes.common.networks import load_to
 from recipes.style.loss import style_transfer
 

@@ -12,16 +12,25 @@ Without arguments it takes the bundled photo and the embedded network.
 from collections import namedtuple
 
 import models
+from models import graphs
+from models.errors import ArchiveError, one_line
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models import graphs
-from models.errors import ArchiveError, one_line
-from recipes.common import (classes as class_names, command_line, extents, figures, maps, photos,
-                            projections, runs)
+from recipes.common import (
+    class_names,
+    command_line,
+    extents,
+    figures,
+    maps,
+    photos,
+    projections,
+    runs,
+)
 
 EMBEDDED_SIZE = 96             # it was trained at 64 pixels
 CROP = 7 / 8                   # of the picture's sides: 224 of 256, as networks of 2014 were tested
@@ -270,7 +279,7 @@ def choose(activations, target, classes, pictures):
     """
     if target.layer is not None:
         channel, place = target.unit
-        seed = projections.unit_seed(activations, target.layer, channel, place)
+        seed = projections.unit_target(activations, target.layer, channel, place)
         units = projections.unit_indices(activations, target.layer, channel, place)
         return seed, [{'layer': target.layer, 'unit': ' '.join(map(str, unit)),
                        'activation': float(activations[(index, *unit)])}
@@ -280,7 +289,7 @@ def choose(activations, target, classes, pictures):
              else np.full(pictures, target.wanted))
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
-    seed = projections.class_seed(activations, np.tile(found, len(activations) // pictures))
+    seed = projections.class_target(activations, np.tile(found, len(activations) // pictures))
     return seed, [{'class': int(index), 'name': class_names.class_name(classes, index),
                    'score': float(scores[number, index]),
                    'probability': float(shares[number, index])}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from models.errors import Incomplete
 from models.runtime.xla import devices
+
 from recipes.common import command_line, lbfgs
 from recipes.common.adam import Adam
 from recipes.common.objective import Objective

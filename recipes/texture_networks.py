@@ -11,13 +11,13 @@ Convolutions go round the edges, so a texture can be laid side by side with itse
 """
 
 import models  # noqa: F401 - prepares Theano
-import numpy as np
-
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
+
+import numpy as np
+
 from recipes.common import command_line, images, runs
-from recipes.feedforward import evaluation, generators, measures, pictures
-from recipes.feedforward import options as shared
+from recipes.feedforward import evaluation, generators, measures, options as shared, pictures
 from recipes.feedforward.applying import Painter
 
 RECIPE = 'texture_networks'

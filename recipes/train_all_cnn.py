@@ -17,6 +17,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import models
+from models import all_cnn
+from models.errors import ArchiveError, Incomplete, one_line
+from models.weights import files, npz
+
 import lasagne
 import numpy as np
 import theano
@@ -24,9 +28,6 @@ import theano.tensor as T
 from theano.sandbox.rng_mrg import MRG_RandomStream
 from tqdm import tqdm
 
-from models import all_cnn
-from models.errors import ArchiveError, Incomplete, one_line
-from models.weights import files, npz
 from recipes.common import command_line, images, photos, runs
 
 SCALE = 64  # inputs are divided by it in training; in the weight file the first kernel is instead
@@ -232,7 +233,7 @@ HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')
 
 
 def read_checkpoint(path):
-    """Return what a checkpoint holds.
+    """What a checkpoint holds.
 
     Returns:
         (arrays, parameters, history): key -> array; the dict that decided the weights; the results

@@ -12,6 +12,10 @@ has settings and figures.
 
 
 import models
+from models.errors import ArchiveError
+from models.weights import files
+from models.weights.normalisation import normalise
+
 import lasagne
 import numpy as np
 import theano
@@ -19,9 +23,6 @@ import theano.tensor as T
 from PIL import Image
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from models.weights import files
-from models.weights.normalisation import normalise
 from recipes.common import command_line, photos, runs, training
 
 MODEL, EARLIER = 'vgg19_small', 'vgg19_quarter'

@@ -30,8 +30,16 @@ def prepare():
         restored.apply()
         start.import_theano()
         start.keep_freed_memory()
-        from models.runtime import (compiling, convolution, generators, gram, imports,
-                                    lasagne_mends, pooling, theano_mends)
+        from models.runtime import (
+            compiling,
+            convolution,
+            generators,
+            gram,
+            imports,
+            lasagne_mends,
+            pooling,
+            theano_mends,
+        )
         from models.runtime.xla import devices
 
         imports.apply()

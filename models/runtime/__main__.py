@@ -7,10 +7,11 @@ import os
 import platform
 import subprocess
 
-import theano
-
 from models.runtime import start
 from models.runtime.xla import devices
+
+import theano
+
 from recipes.common import command_line
 
 

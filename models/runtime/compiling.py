@@ -16,17 +16,17 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from models import waiting
+from models.errors import ArchiveError, is_full_disk
+
 import theano
 from theano.compile.function.types import FunctionMaker
 from theano.graph.fg import FunctionGraph
 from theano.graph.op import COp
-from theano.link.c.basic import CLinker, get_module_cache
 from theano.link.c import cmodule
+from theano.link.c.basic import CLinker, get_module_cache
 from theano.link.c.cmodule import GCC_compiler, dlimport, get_module_hash, std_include_dirs
 from theano.link.vm import VMLinker
-
-from models import waiting
-from models.errors import ArchiveError, is_full_disk
 
 log = logging.getLogger('archive')
 

@@ -7,6 +7,17 @@ Theano's own method. README.md beside this file says what was tried.
 
 import os
 
+from models.errors import CannotRun
+from models.runtime.native import (
+    NativeOp,
+    compared_with_zero,
+    has_blas,
+    integers,
+    is_elementwise,
+    made_by,
+    masked,
+)
+
 import numpy as np
 import theano.tensor as T
 from theano import scalar
@@ -15,13 +26,13 @@ from theano.graph.basic import Apply
 from theano.graph.opt import in2out, local_optimizer
 from theano.tensor import TensorType
 from theano.tensor.elemwise import DimShuffle
-from theano.tensor.nnet.abstract_conv import (AbstractConv2d, AbstractConv2d_gradInputs,
-                                              AbstractConv2d_gradWeights, get_conv_output_shape)
+from theano.tensor.nnet.abstract_conv import (
+    AbstractConv2d,
+    AbstractConv2d_gradInputs,
+    AbstractConv2d_gradWeights,
+    get_conv_output_shape,
+)
 from theano.tensor.nnet.opt import conv_groupopt
-
-from models.errors import CannotRun
-from models.runtime.native import (NativeOp, compared_with_zero, has_blas, integers, is_elementwise,
-                                   made_by, masked)
 
 VARIABLE, METHODS = 'ARCHIVE_CONVOLUTION', ('winograd', 'direct')
 FEWEST_CHANNELS = 8  # fewer, in or out, and Winograd's transforms cost more than they save
@@ -259,7 +270,7 @@ def _strides(op):
 
 
 def with_bias_of(convolved, bias, fgraph):
-    """Return whether this is a convolution without bias, and one number for each channel."""
+    """Whether this is a convolution without bias, and one number for each channel."""
     return (made_by(convolved, (Forward, Patches)) and convolved.owner.inputs[2] is NO_BIAS
             and not convolved.owner.op.rectified and len(fgraph.clients[convolved]) == 1
             and made_by(bias, DimShuffle) and bias.owner.op.new_order == ('x', 0, 'x', 'x')

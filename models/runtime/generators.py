@@ -1,12 +1,12 @@
 """Padding, upsampling and normalisation of float32 maps in C, in place of `models.layers`' own."""
 
+from models.runtime.native import NativeOp, integers
+
 import numpy as np
 import theano.tensor as T
 from theano.compile import optdb
 from theano.graph.basic import Apply
 from theano.graph.opt import in2out, local_optimizer
-
-from models.runtime.native import NativeOp, integers
 
 
 class Take(NativeOp):

@@ -1,5 +1,7 @@
 """Gram matrices as symmetric products, in the place of Theano's general ones."""
 
+from models.runtime.native import NativeOp, has_blas, integers, is_elementwise, made_by
+
 import theano.tensor as T
 from theano import scalar
 from theano.compile import optdb
@@ -9,8 +11,6 @@ from theano.tensor import TensorType
 from theano.tensor.basic import Reshape
 from theano.tensor.blas import BatchedDot
 from theano.tensor.elemwise import DimShuffle
-
-from models.runtime.native import NativeOp, has_blas, integers, is_elementwise, made_by
 
 
 class Gram(NativeOp):

@@ -3,12 +3,12 @@
 Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 """
 
+from models.runtime.lasagne_base import as_tuple, int_types
+
 import theano.tensor as T
 from lasagne import init, nonlinearities
 from lasagne.layers import Layer
 from lasagne.layers.conv import conv_output_length
-
-from models.runtime.lasagne_base import as_tuple, int_types
 
 
 def conv_input_length(output_length, filter_size, stride, pad=0):

@@ -99,7 +99,7 @@ def binary_hinge_loss(predictions, targets, delta=1, log_odds=None, binary=True)
 
 
 def multiclass_hinge_loss(predictions, targets, delta=1):
-    """Return how much the nearest other class comes up to the right one, of each row.
+    """How much the nearest other class comes up to the right one, of each row.
 
     Args:
         predictions: (batch, classes).

@@ -6,6 +6,9 @@ Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 
 import functools
 
+from models.runtime.lasagne_base import as_tuple, int_types
+from models.runtime.theano_mends import rectify
+
 import lasagne.layers
 import numpy as np
 import theano
@@ -15,9 +18,6 @@ from lasagne.layers import Layer, MergeLayer, NonlinearityLayer
 from lasagne.random import get_rng
 from lasagne.utils import floatX
 from theano.sandbox.rng_mrg import MRG_RandomStream
-
-from models.runtime.lasagne_base import as_tuple, int_types
-from models.runtime.theano_mends import rectify
 
 
 class DenseLayer(lasagne.layers.DenseLayer):

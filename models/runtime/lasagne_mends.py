@@ -115,12 +115,14 @@ def add_layers():
     0.1's own module dnn raises ImportError without a CUDA device, and every network of the
     Recipes imports its convolution from there.
     """
-    from lasagne import layers, theano_extensions
+    from models.runtime import (
+        lasagne_convolutions as convolutions,
+        lasagne_layers as ours,
+        lasagne_pooling as pooling,
+        lasagne_recurrent as recurrent,
+    )
 
-    from models.runtime import lasagne_convolutions as convolutions
-    from models.runtime import lasagne_layers as ours
-    from models.runtime import lasagne_pooling as pooling
-    from models.runtime import lasagne_recurrent as recurrent
+    from lasagne import layers, theano_extensions
 
     # 0.2 has these modules that 0.1 does not have; the first has what 0.1 keeps in dense too.
     special = put_module('lasagne.layers.special', NonlinearityLayer=layers.NonlinearityLayer)
@@ -176,10 +178,10 @@ def add_layers():
 
 def mend_shapes():
     """Let layers of 0.1 take unknown sizes and numpy's integers, as those of 0.2 do."""
-    from lasagne import layers
-
     from models.runtime import lasagne_layers as ours
     from models.runtime.lasagne_pooling import with_four_axes
+
+    from lasagne import layers
 
     layers.FlattenLayer.get_output_shape_for = ours.flattened_shape
     layers.PadLayer.get_output_shape_for = ours.padded_shape
@@ -191,9 +193,9 @@ def mend_shapes():
 
 def add_functions():
     """Put the functions of `lasagne_functions` under their 0.2 names."""
-    import lasagne
-
     from models.runtime import lasagne_functions as ours
+
+    import lasagne
 
     places = {
         lasagne.nonlinearities: [ours.elu, ours.softplus, ours.ScaledTanH, ours.SELU],

@@ -3,12 +3,12 @@
 Names, arguments and defaults are those of Lasagne's documentation for 0.2.dev1.
 """
 
+from models.runtime.lasagne_base import as_tuple
+
 import theano.tensor as T
 from lasagne.layers import Layer, Pool2DLayer
 from lasagne.layers.pool import pool_output_length
 from theano.tensor.signal import pool
-
-from models.runtime.lasagne_base import as_tuple
 
 
 def pool_2d(input, **options):

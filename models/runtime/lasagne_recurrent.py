@@ -5,14 +5,14 @@ Sequences are (batch, steps, features ...). Names, arguments, defaults and the o
 are those of Lasagne's documentation for 0.2.dev1.
 """
 
+from models.runtime.lasagne_layers import DenseLayer
+
 import numpy as np
 import theano
 import theano.tensor as T
 from lasagne import init, nonlinearities
 from lasagne.layers import Gate, InputLayer, Layer, MergeLayer, helper
 from lasagne.utils import unroll_scan
-
-from models.runtime.lasagne_layers import DenseLayer
 
 
 class _RecurrentLayer(MergeLayer):
@@ -196,7 +196,7 @@ def _only_input(network, name):
 
 
 def _fit(shape, other):
-    """Return whether two shapes agree wherever both are known."""
+    """Whether two shapes agree wherever both are known."""
     return all(None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, other))
 
 

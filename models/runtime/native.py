@@ -61,22 +61,22 @@ def integers(names):
 
 
 def has_blas():
-    """Return whether Theano links a BLAS; the user may have said that it shall not."""
+    """Whether Theano links a BLAS; the user may have said that it shall not."""
     return bool(theano.config.blas__ldflags)
 
 
 def made_by(variable, op):
-    """Return whether this op, or one of these, made the variable."""
+    """Whether this op, or one of these, made the variable."""
     return variable is not None and variable.owner is not None and isinstance(variable.owner.op, op)
 
 
 def is_elementwise(node, operation):
-    """Return whether a node does this scalar operation, element by element."""
+    """Whether a node does this scalar operation, element by element."""
     return isinstance(node.op, Elemwise) and type(node.op.scalar_op) is operation
 
 
 def is_zero(variable):
-    """Return whether a variable is the constant 0, whatever its shape."""
+    """Whether a variable is the constant 0, whatever its shape."""
     try:
         return get_scalar_constant_value(variable, only_process_constants=False) == 0
     except NotScalarConstantError:

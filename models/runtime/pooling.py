@@ -1,5 +1,7 @@
 """Pooling of 2x2 with stride 2, maximum or mean, in Theano's place."""
 
+from models.runtime.native import NativeOp, integers
+
 import numpy as np
 import theano.tensor as T
 from theano.compile import optdb
@@ -7,8 +9,6 @@ from theano.graph.basic import Apply
 from theano.graph.opt import in2out, local_optimizer
 from theano.tensor import TensorType
 from theano.tensor.signal import pool
-
-from models.runtime.native import NativeOp, integers
 
 MODES = ('max', 'average_exc_pad', 'average_inc_pad')  # without padding the last two are the same
 WINDOW = [(2, 2), (2, 2), (0, 0)]                      # size, stride, padding

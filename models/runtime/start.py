@@ -14,14 +14,20 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-
 import warnings
 
-import scipy_openblas32
-
 from models.errors import CannotRun, is_full_disk, reason_of
-from models.runtime.settings import (FLAGS, check_after_import, check_before_import, refusal,
-                                     settings_of_the_user, user_flags, written)
+from models.runtime.settings import (
+    FLAGS,
+    check_after_import,
+    check_before_import,
+    refusal,
+    settings_of_the_user,
+    user_flags,
+    written,
+)
+
+import scipy_openblas32
 
 INSTALL_COMPILER = ('install one, for example `apt-get install g++ python3-dev`, '
                     '`dnf install gcc-c++ python3-devel`, `xcode-select --install` or '
@@ -298,7 +304,7 @@ def keep_freed_memory():
 
 
 def blas_threads():
-    """Return how many threads the linked OpenBLAS uses, or None with another BLAS."""
+    """How many threads the linked OpenBLAS uses, or None with another BLAS."""
     import theano
 
     if 'scipy_openblas' not in theano.config.blas__ldflags:

@@ -15,14 +15,15 @@ import traceback
 from pathlib import Path
 
 import models
-from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer
 from models import all_cnn, feedforward, networks
 from models.errors import ArchiveError, one_line
 from models.vgg import POOLINGS
-from models.weights import (conversion, download, files, generators, layouts, normalisation,
-                            sources)
-from recipes.common import command_line, images, photos
+from models.weights import conversion, download, files, generators, layouts, normalisation, sources
+
+from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer
 from tqdm import tqdm
+
+from recipes.common import command_line, images, photos
 
 NORMALISED = '{}_normalized'  # spelt as the Recipes did
 
@@ -148,7 +149,7 @@ def convert_generator(options):
     if options.layout is not None:
         networks.known_name(options.layout, list(feedforward.DIALECTS), 'dialect of generators')
     if options.beginning is not None:
-        raise ArchiveError('--beginning is not for generators; leave it away')
+        raise ArchiveError('--beginning is not for generators; omit it')
     name = Path(options.file)
     name = name.parent if name.name == 'manifest.json' else name
     target = _new(options.out or f'{name.stem}.npz', options.force)

@@ -10,9 +10,9 @@ import functools
 import os
 import stat
 
-import numpy as np
-
 from models.errors import ArchiveError, one_line
+
+import numpy as np
 
 PARTS = 200_000   # opcodes, fields, cells, names of a file; 22,000 classes by name need 66,000
 NESTING = 32      # of values within values; a checkpoint of PyTorch has 5

@@ -8,14 +8,22 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from lasagne.layers import DenseLayer
-
 from models import networks
 from models.errors import ArchiveError
-from models.weights import (architectures, bounds, files, fingerprint, formats, naming, sources,
-                            torchvision)
+from models.weights import (
+    architectures,
+    bounds,
+    files,
+    fingerprint,
+    formats,
+    naming,
+    sources,
+    torchvision,
+)
 from models.weights.layouts import LAYOUTS
+
+import numpy as np
+from lasagne.layers import DenseLayer
 
 VERSION = 1  # of this conversion; goes up when the same file would give other numbers
 # Of the names of the network that a checkpoint is for, before any.
@@ -515,7 +523,7 @@ def _require_original(path, network, layout, arrays):
                            f'convert it --as {"vgg19_normalized" if normalised else "vgg19"}')
     if how != 'as they are':
         raise ArchiveError(f"{path}: read as {layout}, its kernels are VGG-19's {how}; it has "
-                           'another layout: leave --from away, or name another')
+                           'another layout: omit --from, or name another')
     if normalised != (network == 'vgg19_normalized'):
         told = ('normalised; convert it --as vgg19_normalized' if normalised else
                 'not normalised; convert it --as vgg19, then normalise it: '

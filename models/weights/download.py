@@ -18,11 +18,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import filelock
-from tqdm import tqdm
-
 from models.errors import ArchiveError, one_line
 from models.weights import sources
+
+import filelock
+from tqdm import tqdm
 
 ATTEMPTS = 4        # at one address, as long as none brings a byte that is new
 PATIENCE = 20       # seconds that an address may keep us waiting, in all its attempts together
@@ -107,7 +107,7 @@ class _Timed(io.RawIOBase):
 
 
 def _opener(patience):
-    """Return what opens http, https and file addresses and waits no longer than it may."""
+    """What opens http, https and file addresses and waits no longer than it may."""
 
     class Response(http.client.HTTPResponse):
         def __init__(self, sock, *arguments, **named):

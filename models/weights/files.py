@@ -14,12 +14,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from models.errors import ArchiveError, one_line, reason_of
+from models.weights import bounds, npz, sources, torchvision
+
 import numpy as np
 import platformdirs
 import theano
-
-from models.errors import ArchiveError, one_line, reason_of
-from models.weights import bounds, npz, sources, torchvision
 
 # The networks that ship with the archive; the first is the default.
 EMBEDDED = {name: Path(__file__).parent.parent / 'embedded' / f'{name}.npz'

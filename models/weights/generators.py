@@ -9,12 +9,12 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
-
 from models import feedforward
 from models.errors import ArchiveError
 from models.weights import bounds, files, formats
 from models.weights.formats import foreign, torch7
+
+import numpy as np
 
 NAME = 'generator'  # what `convert --as` calls them
 LARGEST = 64 << 20  # bytes in float32; Johnson's network has 7 MB

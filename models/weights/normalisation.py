@@ -12,13 +12,12 @@ classes of ImageNet) is 0.98, 1.00, 0.98, 0.96 and 0.95 with max pooling, and 0.
 and so near to his comes a normalisation by some hundred photos of one's own.
 """
 
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import theano
-from lasagne.layers import (Conv2DLayer, DenseLayer, LocalResponseNormalization2DLayer,
-                            MergeLayer)
-
-from models.errors import ArchiveError
+from lasagne.layers import Conv2DLayer, DenseLayer, LocalResponseNormalization2DLayer, MergeLayer
 
 
 def activation_means(net, images):

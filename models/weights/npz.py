@@ -13,10 +13,10 @@ import re
 import zipfile
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.errors import one_line
 from models.weights.bounds import Budget, Refused, product
+
+import numpy as np
 
 LARGEST_DIRECTORY = 2 << 20  # bytes of a zip's table of files; an entry has 50 and its name
 LONGEST_HEADER = 10_000      # bytes, numpy's own limit; of ours they have 118

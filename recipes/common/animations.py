@@ -5,9 +5,10 @@ import shutil
 import subprocess
 import tempfile
 
+from models.errors import ArchiveError
+
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes.common import images
 
 PER_SECOND = 12

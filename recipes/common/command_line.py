@@ -6,13 +6,14 @@ import sys
 import warnings
 
 import models
-from tqdm import tqdm
-
 from models import process, waiting
 from models.errors import ArchiveError, Incomplete, Notice, one_line, reason_of
 from models.runtime.xla import devices
 from models.vgg import POOLINGS
 from models.weights import files
+
+from tqdm import tqdm
+
 from recipes.common import images, palettes
 
 DEFAULT = next(iter(files.EMBEDDED))  # network

@@ -1,9 +1,9 @@
 """How much of a picture is left in the layers of a network."""
 
-import lasagne
-
 from models import graphs
 from models.errors import ArchiveError
+
+import lasagne
 
 
 def require_positions(net, layers, shape, what):

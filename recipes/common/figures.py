@@ -5,6 +5,9 @@ import textwrap
 import warnings
 from collections import namedtuple
 
+from models import waiting
+from models.errors import one_line
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,8 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from models import waiting
-from models.errors import one_line
 from recipes.common import images, names, palettes
 
 PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a class

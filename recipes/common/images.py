@@ -8,10 +8,11 @@ import stat
 import warnings
 from pathlib import Path
 
+from models.errors import ArchiveError, Notice, one_line
+
 import numpy as np
 from PIL import Image
 
-from models.errors import ArchiveError, Notice, one_line
 from recipes.common import containers, profiles
 
 ASSETS = Path(__file__).parent.parent / 'assets'
@@ -357,7 +358,7 @@ def prepare(rgb, mean_pixel, levels=255):
 
 
 def deprocess(x, mean_pixel, levels=255):
-    """Return what networks take as a picture: the inverse of `prepare`, clipped and rounded.
+    """What networks take as a picture: the inverse of `prepare`, clipped and rounded.
 
     Args:
         x: array (1, 3, rows, columns) or (3, rows, columns), BGR minus mean.
@@ -374,7 +375,7 @@ def deprocess(x, mean_pixel, levels=255):
 
 
 def within_pixels(x, mean_pixel):
-    """Return what networks take, clipped to what a picture can hold: 0..255 before the mean.
+    """What networks take, clipped to what a picture can hold: 0..255 before the mean.
 
     Args:
         x: array (batch, 3, rows, columns), BGR minus mean.
@@ -385,7 +386,7 @@ def within_pixels(x, mean_pixel):
 
 
 def enlarge(x, rows, columns, margin=0):
-    """Return what networks take at another size, interpolated; its margin is mirrored anew.
+    """What networks take at another size, interpolated; its margin is mirrored anew.
 
     Args:
         x: float array (1, 3, rows, columns), with the margin.

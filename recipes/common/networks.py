@@ -1,6 +1,7 @@
 """A network for layers that a recipe looks at."""
 
 import models
+
 from recipes.common import projections
 
 

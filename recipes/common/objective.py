@@ -1,8 +1,8 @@
 """A compiled loss as optimisers take it: `eval_loss` and `eval_grad`, computed together."""
 
-import numpy as np
-
 from models.errors import ArchiveError
+
+import numpy as np
 
 # A line search may try a step that is far too long; a loss this many times the first is past that.
 EXPLODED = 1e6

@@ -70,7 +70,7 @@ def with_bits(colours, bits):
 
 
 def share_near(rgb, palette):
-    """Return which share of the pixels has nearly a colour of the palette, 0..1."""
+    """Which share of the pixels has nearly a colour of the palette, 0..1."""
     distances, _ = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
     return float((distances <= NEAR).mean())
 
@@ -87,7 +87,7 @@ def distribution(rgb):
 
 
 def entropy(rgb):
-    """Return how widely the colours of a picture are spread over a* and b*, in bits."""
+    """How widely the colours of a picture are spread over a* and b*, in bits."""
     shares = distribution(rgb)
     shares = shares[shares > 0]
     return float(-(shares * np.log2(shares)).sum())

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-import numpy as np
-
 import models
 from models import graphs
 from models.errors import ArchiveError, Incomplete
 from models.weights import files
+
+import numpy as np
+
 from recipes.common import images, names
 
 TAKEN = ('index.html', 'run.json')  # names of files beside those of the photos
@@ -106,7 +107,7 @@ class Photos:
 
 
 def told(problems):
-    """Return what could not be read in one line; of many only the first."""
+    """What could not be read in one line; of many only the first."""
     more = len(problems) - TOLD
     return '; '.join(problems[:TOLD]) + (f'; and {more} more, see run.json' if more > 0 else '')
 
@@ -142,7 +143,7 @@ def size_for(net, model, wanted, embedded):
     fixed = graphs.input_layer(net).shape[2]
     if None not in (wanted, fixed) and wanted != fixed:
         raise ArchiveError(f'a dense layer of this network fixes the size at {fixed} pixels; '
-                           'leave --size away')
+                           'omit --size')
     return wanted or fixed or default
 
 

@@ -2,7 +2,7 @@
 
     (scores,) = compile_activations(net)(images)
     project = compile_projection(net, method='guided')
-    maps = project(images, class_seed(scores, scores.argmax(axis=1)))
+    maps = project(images, class_target(scores, scores.argmax(axis=1)))
 
 The network is any: a dict of Lasagne layers, under whatever keys, or a last layer
 (`models.graphs.named_layers` says what a layer is called then). Images are float32 arrays of its
@@ -10,23 +10,24 @@ input's shape and range. Instead of the class scores, layers can be named:
 
     (activations,) = compile_activations(net, ['conv4_2'])(images)
     project = compile_projection(net, ['conv4_2'], 'guided')
-    maps = project(images, unit_seed(activations, 'conv4_2', channel=7))
+    maps = project(images, unit_target(activations, 'conv4_2', channel=7))
 
-A seed has the shape of its layer's activations and says how much each unit counts: the gradient is
-that of the sum of seed times activation. One compilation serves all units of all named layers.
+A target has the shape of its layer's activations and says how much each unit counts: the gradient
+is that of the sum of target times activation. One compilation serves all units of all layers.
 """
 
 import contextlib
 
 import models
+from models import graphs
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 
 import modifiedbackprop
-from models import graphs
-from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 
 METHODS = {'gradient': None, 'guided': GuidedBackprop, 'deconvnet': ZeilerBackprop}
@@ -62,7 +63,7 @@ def compile_projection(net, names=None, method='gradient', leave=()):
         leave: nonlinearities that keep their own gradient; see `modifiedbackprop.applied`.
 
     Returns:
-        Function: (images, one seed for each layer) -> gradient of the sum over layers of seed
+        Function: (images, one target for each layer) -> gradient of the sum over layers of target
         times activation, of the images' shape.
 
     Raises:
@@ -72,10 +73,10 @@ def compile_projection(net, names=None, method='gradient', leave=()):
     image = graphs.input_layer(net, layers).input_var
     with applied(net, method, leave, layers):
         activations = _outputs(layers, image)
-        seeds = [activation.type('seed') for activation in activations]
-        cost = sum(T.sum(seed * activation) for seed, activation in zip(seeds, activations))
+        targets = [activation.type('target') for activation in activations]
+        cost = sum(T.sum(target * activation) for target, activation in zip(targets, activations))
         gradient = T.grad(cost, image)
-    return theano.function([image, *seeds], gradient)
+    return theano.function([image, *targets], gradient)
 
 
 def layers_of(net, names=None):
@@ -109,40 +110,40 @@ def _outputs(layers, image):
     return lasagne.layers.get_output(layers, image, deterministic=True)
 
 
-def class_seed(scores, classes):
-    """The seed that picks one class for each picture.
+def class_target(scores, classes):
+    """The target that picks one class for each picture.
 
     Args:
         scores: (batch, classes).
         classes: one index a picture, or one for all.
     """
-    seed = np.zeros_like(scores)
-    seed[np.arange(len(scores)), classes] = 1
-    return seed
+    target = np.zeros_like(scores)
+    target[np.arange(len(scores)), classes] = 1
+    return target
 
 
-def unit_seed(activations, layer, channel, place=None, at_value=False):
-    """The seed that picks one unit of a channel in each picture.
+def unit_target(activations, layer, channel, place=None, at_value=False):
+    """The target that picks one unit of a channel in each picture.
 
     Args:
         activations: (batch, channels, rows, columns), or (batch, channels) of a dense layer.
         layer: its name, for errors.
         channel: index.
         place: (row, column) in the map; None takes the channel's largest element in each picture.
-        at_value: the seed is the unit's activation (Zeiler & Fergus) and not 1.
+        at_value: the target is the unit's activation (Zeiler & Fergus) and not 1.
 
     Raises:
         ArchiveError: there is no such unit.
     """
-    seed = np.zeros_like(activations)
+    target = np.zeros_like(activations)
     for index, unit in enumerate(unit_indices(activations, layer, channel, place)):
         at = (index, *unit)
-        seed[at] = activations[at] if at_value else 1
-    return seed
+        target[at] = activations[at] if at_value else 1
+    return target
 
 
 def unit_indices(activations, layer, channel, place=None):
-    """The index within each picture of the units that `unit_seed` picks: list of tuples."""
+    """The index within each picture of the units that `unit_target` picks: list of tuples."""
     no_empty_map(activations, layer)
     if activations.ndim == 2:
         if place is not None:

@@ -3,9 +3,20 @@
 from collections import namedtuple
 
 import numpy as np
-from lasagne.layers import (BatchNormLayer, BiasLayer, Conv2DLayer, DropoutLayer, InputLayer,
-                            LocalResponseNormalization2DLayer, MergeLayer, NonlinearityLayer,
-                            ParametricRectifierLayer, Pool2DLayer, ScaleLayer, get_all_layers)
+from lasagne.layers import (
+    BatchNormLayer,
+    BiasLayer,
+    Conv2DLayer,
+    DropoutLayer,
+    InputLayer,
+    LocalResponseNormalization2DLayer,
+    MergeLayer,
+    NonlinearityLayer,
+    ParametricRectifierLayer,
+    Pool2DLayer,
+    ScaleLayer,
+    get_all_layers,
+)
 
 # Along one axis: unit i sees the pixels from start + i * stride on, `size` of them; a start below
 # zero, or an end beyond the picture, lies in the padding.

@@ -13,12 +13,12 @@ import time
 import zipfile
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
-
 from models.errors import ArchiveError, reason_of
 from models.runtime import start
 from models.runtime.xla import devices
 from models.weights import files
+
+from PIL import Image, PngImagePlugin
 
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.gif')
 PACKAGES = ('numpy', 'scipy', 'pillow', 'matplotlib', 'Theano-PyMC', 'Lasagne',
@@ -168,7 +168,7 @@ class Run:
 
 
 def read_record(folder):
-    """Return what run.json in a folder says.
+    """What run.json in a folder says.
 
     Raises:
         ArchiveError: there is no such folder or file, or it is broken.
@@ -249,7 +249,7 @@ def _version(package):
 def _make_folder(folder, force):
     if folder.suffix.lower() in PICTURE_ENDINGS:
         raise ArchiveError(f'--out names the folder of the run, and {folder} is named like a '
-                           'picture; leave the ending away')
+                           'picture; omit the ending')
     try:
         folder.mkdir(parents=True)
     except FileExistsError as problem:

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+from models.errors import ArchiveError
+from models.weights import npz
+
 import numpy as np
 import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models.errors import ArchiveError
-from models.weights import npz
 from recipes.common import images
 from recipes.common.adam import FIRST, SECOND, TINY
 

@@ -7,12 +7,13 @@ import threading
 from pathlib import Path
 
 import models  # noqa: F401 - prepares Theano
-import numpy as np
-import threadpoolctl
-
 from models import feedforward
 from models.errors import ArchiveError
 from models.weights import files
+
+import numpy as np
+import threadpoolctl
+
 from recipes.common import colours, images
 from recipes.feedforward import generators
 from recipes.feedforward.strips import Strips

@@ -3,6 +3,7 @@
 import time
 
 import models  # noqa: F401 - prepares Theano
+
 import numpy as np
 import scipy.optimize
 import theano

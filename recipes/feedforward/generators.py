@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 
 import models
-import lasagne
-import numpy as np
-import theano
-import theano.tensor as T
-
 from models import feedforward
 from models.errors import ArchiveError
 from models.feedforward import Description
 from models.weights import bounds, files
 
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+
 EMBEDDED = Path(models.__file__).parent / 'embedded' / 'generators'
-DEFAULTS = ('mosaic', 'stones')  # the pictures that they make are the most regular
+DEFAULTS = ('windy_night', 'stones')  # the first keeps most of the photo
 LONGEST_DESCRIPTION = 4000  # characters
 
 

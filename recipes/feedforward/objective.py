@@ -8,6 +8,7 @@ can be compared.
 from typing import NamedTuple
 
 import models
+
 import lasagne
 import numpy as np
 import theano

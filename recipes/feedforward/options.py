@@ -5,6 +5,7 @@ from pathlib import Path
 from models import feedforward
 from models.errors import ArchiveError
 from models.weights import files
+
 from recipes.common import command_line, images, runs
 from recipes.feedforward import generators, objective
 from recipes.feedforward.training import Photos, Trainer, train

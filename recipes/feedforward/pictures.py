@@ -4,12 +4,13 @@ import glob
 import sys
 from pathlib import Path
 
-import threadpoolctl
-from tqdm import tqdm
-
 from models import feedforward
 from models.errors import ArchiveError, Incomplete
 from models.weights import files
+
+import threadpoolctl
+from tqdm import tqdm
+
 from recipes.common import images, names, photos
 from recipes.feedforward import generators, workers
 from recipes.feedforward.applying import Task

@@ -5,16 +5,30 @@ for the whole picture before the next one, strip by strip where it needs room, a
 takes the statistics of the whole map: the result is the whole network's.
 """
 
+from models.layers import (
+    ChannelsLayer,
+    CroppedSumLayer,
+    InstanceNormLayer,
+    PadLayer,
+    Rule,
+    TransposedConvolutionLayer,
+    inverse_deviation,
+    taken,
+)
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 from lasagne import nonlinearities
-from lasagne.layers import (BatchNormLayer, ConcatLayer, Conv2DLayer, InputLayer,
-                            NonlinearityLayer, Pool2DLayer)
-
-from models.layers import (ChannelsLayer, CroppedSumLayer, InstanceNormLayer, PadLayer, Rule,
-                           TransposedConvolutionLayer, inverse_deviation, taken)
+from lasagne.layers import (
+    BatchNormLayer,
+    ConcatLayer,
+    Conv2DLayer,
+    InputLayer,
+    NonlinearityLayer,
+    Pool2DLayer,
+)
 
 STRIP = 32 << 20  # bytes that the input of a strip takes, about
 FLOAT = 4

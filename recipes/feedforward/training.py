@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 import models  # noqa: F401 - prepares Theano
+from models import feedforward
+from models.errors import ArchiveError
+from models.layers import PadLayer, Rule
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 from tqdm import tqdm
 
-from models import feedforward
-from models.errors import ArchiveError
-from models.layers import PadLayer, Rule
 from recipes.common import images, photos, training
 from recipes.feedforward import generators
 

@@ -20,6 +20,7 @@ import pickle
 from concurrent.futures.process import BrokenProcessPool
 
 from models.errors import ArchiveError
+
 from recipes.feedforward import remote
 
 ATTEMPTS = 3    # workers that may die over one picture

@@ -3,11 +3,12 @@
 import io
 from collections import namedtuple
 
+from models.errors import ArchiveError
+
 import numpy as np
 from PIL import Image, JpegImagePlugin
 from scipy.ndimage import map_coordinates
 
-from models.errors import ArchiveError
 from recipes.common import colours, images
 
 ASPECT = 0.03  # of the ratio of the sides: a larger difference is another shape

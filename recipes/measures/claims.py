@@ -13,8 +13,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from recipes import reconstruct, styletransfer, train_all_cnn
-from recipes.common import (colours, images, palettes, projections, receptive_fields, runs,
-                            straight_lines)
+from recipes.common import (
+    colours,
+    images,
+    palettes,
+    projections,
+    receptive_fields,
+    runs,
+    straight_lines,
+)
 from recipes.measures import drawn_classes, layers as layer_measures, ways_back
 
 HOLDS, FAILS, UNKNOWN = 'holds', 'does not hold', 'cannot be told from this network'
@@ -105,7 +112,7 @@ def simple_detectors(ways, net, pictures_in, names):
         channels = np.flatnonzero(peaks > 0)[:32]
         if not len(channels):
             return Finding(f'no channel of {name} is above zero', UNKNOWN)
-        seeds = np.concatenate([projections.unit_seed(activation, name, channel)
+        seeds = np.concatenate([projections.unit_target(activation, name, channel)
                                 for channel in channels])
         batch = np.repeat(image, len(channels), axis=0)
         gradients = np.concatenate([ways.back('gradient', batch[part:part + 8], name,
@@ -139,7 +146,7 @@ def fading_maps(ways, pictures_in, names, whole=True):
         for channel in np.argsort(-activation.sum(axis=(0, 2, 3)))[:4]:
             everywhere = np.zeros_like(activation)
             everywhere[:, channel] = 1
-            elements.append(ways.back('guided', pictures_in, name, projections.unit_seed(
+            elements.append(ways.back('guided', pictures_in, name, projections.unit_target(
                 activation, name, channel)))
             sums.append(ways.back('guided', pictures_in, name, everywhere) if whole
                         else elements[-1])

@@ -75,7 +75,7 @@ def find(rgb, radius):
 
 
 def filled(part):
-    """Return how much of the smallest circle around it a part fills, 0..1.
+    """How much of the smallest circle around it a part fills, 0..1.
 
     Args:
         part: boolean (rows, columns).
@@ -91,7 +91,7 @@ def filled(part):
 
 
 def rounds_and_others(rgb, radius):
-    """Return how many shapes of a picture are round, and how many are not."""
+    """How many shapes of a picture are round, and how many are not."""
     found = find(rgb, radius)
     round_ = sum(shape.filled > ROUND for shape in found)
     return round_, len(found) - round_

@@ -1,8 +1,9 @@
 """Cutting a figure into its panels: what stands between white gutters, without ticks and titles."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 
-from models.errors import ArchiveError
 from recipes.common import images
 
 PAPER = 240    # grey levels: what is lighter in all colours is paper, also after JPEG

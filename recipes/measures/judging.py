@@ -4,9 +4,10 @@ import csv
 from collections import namedtuple
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import numpy as np
 
-from models.errors import ArchiveError
 from recipes.common import colours
 from recipes.measures import pictures
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import models
 from models.errors import ArchiveError
 from models.weights import files
+
 from recipes.common import images
 
 MANIFEST = images.ASSETS / 'published_figures.json'

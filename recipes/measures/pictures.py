@@ -4,13 +4,14 @@ Pictures are RGB uint8 (rows, columns, 3) of one shape, maps float (rows, column
 """
 
 import models
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import theano
 from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
-from models.errors import ArchiveError
 from recipes.common import colours, images, losses, palettes
 
 BRIGHTEST = 0.05      # of a map's pixels, whose overlap is measured

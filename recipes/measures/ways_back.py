@@ -58,7 +58,7 @@ class WaysBack:
         """
         scores = self.activations(images)[layer]
         classes = scores.argmax(axis=1) if classes is None else classes
-        return self.back(method, images, layer, projections.class_seed(scores, classes)), classes
+        return self.back(method, images, layer, projections.class_target(scores, classes)), classes
 
 
 @contextlib.contextmanager

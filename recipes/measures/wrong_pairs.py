@@ -12,10 +12,11 @@ import tempfile
 from collections import namedtuple
 from pathlib import Path
 
+import models  # noqa: F401 - prepares Theano
+
 import numpy as np
 from PIL import Image
 
-import models  # noqa: F401 - prepares Theano
 from recipes import styletransfer
 from recipes.common import images
 from recipes.measures import alignment, grids, judging, manifest, pictures

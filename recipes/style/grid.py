@@ -5,6 +5,7 @@ import itertools
 import time
 
 from models.errors import ArchiveError
+
 from recipes.common import figures, images, runs
 from recipes.style.options import GRID
 from recipes.style.progress import tell

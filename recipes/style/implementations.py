@@ -6,9 +6,9 @@ README.md beside this file has the differences in a table.
 from collections import namedtuple
 
 import models
-import numpy as np
-
 from models import vgg
+
+import numpy as np
 
 # What --impl decides where the command line says nothing. content_per: whether the content loss is
 # a sum, a mean, or a sum that weighs as at the notebook's size; style_per: whether a layer's style

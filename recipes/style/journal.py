@@ -8,10 +8,11 @@ import re
 import time
 from pathlib import Path
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights import npz
+
+import numpy as np
+
 from recipes.common import animations, figures, images, runs
 from recipes.common.adam import MOMENTS
 

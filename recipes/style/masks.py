@@ -1,11 +1,12 @@
 """Masks: pictures whose colours name regions, the same colour in photo and paintings; and pictures
 that say which part of a painting is its style, white, and which is not, black."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from models.errors import ArchiveError
 from recipes.common import colours, images
 
 MOST = 8  # regions; each is a Gram matrix more in every layer
@@ -84,12 +85,12 @@ def resize_to(mask, rows, columns):
 
 
 def regions(mask, colours):
-    """Return which pixels have which colour: float32 (colours, rows, columns) of 0 and 1."""
+    """Which pixels have which colour: float32 (colours, rows, columns) of 0 and 1."""
     return np.array([(mask == colour).all(axis=2) for colour in colours], 'float32')
 
 
 def read_kept(path):
-    """Return how much each pixel of a painting counts, float32 (rows, columns), 0..1.
+    """How much each pixel of a painting counts, float32 (rows, columns), 0..1.
 
     Args:
         path: of a picture: white counts, black does not, grey in part.
@@ -105,7 +106,7 @@ def read_kept(path):
 
 
 def fitted(kept, rows, columns):
-    """Return how much each pixel counts, at another size."""
+    """How much each pixel counts, at another size."""
     return np.array(Image.fromarray(kept, 'F').resize((columns, rows), Image.BILINEAR))
 
 

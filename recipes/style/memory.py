@@ -5,10 +5,11 @@ from collections import namedtuple
 from math import ceil
 from pathlib import Path
 
-import lasagne
-
 from models.errors import ArchiveError
 from models.runtime.xla import devices
+
+import lasagne
+
 from recipes.common import receptive_fields
 from recipes.style import tiles
 
@@ -43,7 +44,7 @@ def of_machine():
 
 
 def activations_per_pixel(net, layers):
-    """Return how many activations the network has for a pixel, down to the deepest layer."""
+    """How many activations the network has for a pixel, down to the deepest layer."""
     return _per_pixel(lasagne.layers.get_all_layers([net[name] for name in layers]))
 
 
@@ -89,7 +90,7 @@ class Needs:
         self.halos = tiles.halos(net, self.layers)
 
     def fixed(self, corrections):
-        """Return what is there whatever the tiles: process, weights, photo's features, optimiser.
+        """What is there whatever the tiles: process, weights, photo's features, optimiser.
         """
         pictures = (ADAM_PICTURES if self.adam
                     else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES
@@ -98,14 +99,14 @@ class Needs:
                 + pictures * DOUBLE * _size(self.shape))
 
     def of_window(self, core, shape, cost):
-        """Return what the largest window takes in a pass of this cost."""
+        """What the largest window takes in a pass of this cost."""
         pixels = 1
         for length, size, (_, before, after) in zip(shape[2:], core or shape[2:], self.halos):
             pixels *= length if core is None else min(length, before + size + after)
         return cost * self.per_pixel * pixels
 
     def in_all(self, plan):
-        """Return what a run takes by a plan."""
+        """What a run takes by a plan."""
         windows = [self.of_window(plan.core, self.shape, PUSH)]
         windows += [self.of_window(plan.painting_core, shape, LOOK)
                     for shape in self.painting_shapes]

@@ -13,7 +13,7 @@ SILENT = 1e-6        # of the layer's largest activation: a channel below never 
 
 
 def silent(activation):
-    """Return which channels never fire, boolean (channels,).
+    """Which channels never fire, boolean (channels,).
 
     Args:
         activation: (channels, rows, columns), from 0 up.
@@ -96,7 +96,7 @@ def on_grid(maps, shape):
 
 
 def extent(map_, pixels):
-    """Return how large the places are at which a channel fires, in pixels across.
+    """How large the places are at which a channel fires, in pixels across.
 
     Args:
         map_: (rows, columns) of 0..1.

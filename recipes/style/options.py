@@ -4,8 +4,14 @@ from argparse import BooleanOptionalAction, Namespace
 
 from recipes.common import colours, command_line, images, lbfgs, losses, runs
 from recipes.style import memory, selections
-from recipes.style.implementations import (ARCHIVE_OF_OTHERS, EARLIER, EMBEDDED, IMPLEMENTATIONS,
-                                           NORMALISED, settings_of)
+from recipes.style.implementations import (
+    ARCHIVE_OF_OTHERS,
+    EARLIER,
+    EMBEDDED,
+    IMPLEMENTATIONS,
+    NORMALISED,
+    settings_of,
+)
 
 # Options that are not of the run itself, and may differ where it goes on; so may --rounds.
 OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet')

@@ -5,7 +5,6 @@ import sys
 from tqdm import tqdm
 
 
-
 def tell(quiet, sentence):
     """Tell something between the lines of progress, unless quiet."""
     if not quiet:

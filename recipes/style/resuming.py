@@ -4,10 +4,18 @@ import json
 from pathlib import Path
 
 from models.errors import ArchiveError
+
 from recipes.common import command_line, runs
 from recipes.style import journal, memory
-from recipes.style.options import (OF_THE_MOMENT, PATHS, check, dashed, fill_in, make_parser,
-                                   take_positional)
+from recipes.style.options import (
+    OF_THE_MOMENT,
+    PATHS,
+    check,
+    dashed,
+    fill_in,
+    make_parser,
+    take_positional,
+)
 
 # Of the options in run.json; they had no number before the first. A new one is needed where an
 # option's meaning changes, not where one is added: what is missing has its default.

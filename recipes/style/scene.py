@@ -1,8 +1,9 @@
 """What a style transfer is given: photo, paintings and masks, at the size of each phase."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 
-from models.errors import ArchiveError
 from recipes.common import colours, images, palettes, runs
 from recipes.style import masks, selections
 

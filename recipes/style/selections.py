@@ -17,9 +17,10 @@ import json
 from collections import namedtuple
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import numpy as np
 
-from models.errors import ArchiveError
 from recipes.style import masks
 
 FORMAT, VERSION = 'style features', 1
@@ -40,7 +41,7 @@ class Selection(namedtuple('Selection', 'path model picture pixels threshold cha
     """
 
     def kept(self, rgb):
-        """Return how much each pixel of the picture counts, float32 (rows, columns) of 0 and 1.
+        """How much each pixel of the picture counts, float32 (rows, columns) of 0 and 1.
 
         Args:
             rgb: the picture, of any size.

@@ -8,10 +8,11 @@ there, but what those spoil lies outside the core and is left out.
 from collections import namedtuple
 from math import ceil
 
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 
-from models.errors import ArchiveError
 from recipes.common import receptive_fields
 
 # Rows and columns of the picture, (first, end, first, end): what the network is given, and that

@@ -118,11 +118,11 @@ class Scale:
         self.count, self.top, self.decades = count, top, decades
 
     def along(self, place):
-        """Return how far from the left an evaluation is drawn, by its place from 0."""
+        """How far from the left an evaluation is drawn, by its place from 0."""
         return LEFT + WIDTH * place / (self.count - 1)
 
     def down(self, value):
-        """Return how far from the top a loss is drawn; what is below the edge, there."""
+        """How far from the top a loss is drawn; what is below the edge, there."""
         below = self.top - log10(value) if value > 0 else self.decades
         return TOP + HEIGHT * min(1.0, below / self.decades)
 

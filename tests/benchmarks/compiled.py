@@ -1,8 +1,9 @@
 """What each recipe compiles, at small size: for tests of other devices, and for `gpu.py`."""
 
+import models
+
 import numpy as np
 
-import models
 from recipes import class_model, deconvnet, deepdream, saliency, train_all_cnn
 from recipes.common import projections
 from recipes.style.loss import Looker, Painting, StyleLoss

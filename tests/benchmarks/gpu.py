@@ -19,12 +19,12 @@ import tempfile
 from pathlib import Path
 
 import models  # noqa: F401
-import numpy as np
+from models.runtime.xla import devices
 
 import compiled
+import numpy as np
 import styletransfer
 import turns
-from models.runtime.xla import devices
 
 FIELDS = ('programs', 'compiling', 'sent', 'sent_bytes', 'fetched', 'fetched_bytes')
 

@@ -18,12 +18,13 @@ import time
 from pathlib import Path
 
 import models
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-
 import turns
+
 from recipes import occlusion
 from recipes.common import images, projections
 
@@ -100,7 +101,7 @@ def compile_task(task, net, photos, classes):
     if task in projections.METHODS:
         project = projections.compile_projection(net, [layer.name], task)
         scores = np.zeros((len(photos), layer.output_shape[1]), 'float32')
-        return lambda: project(photos, projections.class_seed(scores, classes))
+        return lambda: project(photos, projections.class_target(scores, classes))
     if task == 'occlusion':
         look = projections.compile_activations(net)
         return lambda: occlude(look, photos, classes)

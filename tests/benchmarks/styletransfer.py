@@ -27,10 +27,11 @@ from pathlib import Path
 from statistics import median
 
 import models
+
 import numpy as np
+import turns
 from PIL import Image
 
-import turns
 from recipes import styletransfer
 from recipes.common import images
 from recipes.common.networks import load_to

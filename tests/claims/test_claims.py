@@ -4,11 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import claims as recipe
 from recipes.common import images, palettes
 from recipes.measures import claims, drawn_classes, layers, ways_back

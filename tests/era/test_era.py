@@ -8,12 +8,13 @@ with the archive's own recipes and networks.
 import pickle
 from pathlib import Path
 
+import models
+
 import lasagne
 import numpy as np
 import pytest
 from lasagne.layers import get_output
 
-import models
 import modifiedbackprop
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from recipes import deepdream, saliency, styletransfer

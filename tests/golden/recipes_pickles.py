@@ -7,9 +7,9 @@ ARRAYS.npz has '000.W', '000.b', '001.W' and so on, in the order of the network,
 as text (protocol 0, as googlenet.pkl once was) and a dict with a mean image (as vgg_cnn_s.pkl).
 """
 
-import cPickle
 import sys
 
+import cPickle
 import numpy as np
 
 

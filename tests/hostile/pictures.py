@@ -13,11 +13,12 @@ import sys
 import time
 import warnings
 
+from models.errors import LONGEST, ArchiveError, Notice
+
 import numpy as np
 from mutations import mutated
 from PIL import Image, ImageCms
 
-from models.errors import LONGEST, ArchiveError, Notice
 from recipes.common import images
 
 MEMORY = 10 ** 9    # bytes that may be taken besides what the process has at the beginning

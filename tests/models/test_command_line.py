@@ -1,11 +1,12 @@
 """`python -m models`: networks, layers, classes."""
 
-import numpy as np
-import pytest
-
 import models
 from models import __main__ as command_line
 from models.weights import conversion
+
+import numpy as np
+import pytest
+
 from recipes.common import command_line as recipes_command_line
 from recipes.style.implementations import settings_of
 

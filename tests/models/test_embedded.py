@@ -2,16 +2,16 @@
 
 import io
 
+import models
+from models.weights import files
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from PIL import Image
 
-import models
-from models.weights import files
 from recipes.common import images
-
 
 # Top-1 and top-5 over all 202 classes on 1000 held-out photos, in percent, when they were made.
 ACCURACY = {'vgg19_small': (17.4, 45.4), 'vgg19_quarter': (18.4, 47.7)}

@@ -2,11 +2,12 @@
 
 import json
 
+from models import feedforward
+from models.weights import files
+
 import numpy as np
 import pytest
 
-from models import feedforward
-from models.weights import files
 from recipes.common import images, runs
 from recipes.feedforward import applying, generators, measures
 

@@ -2,9 +2,9 @@
 
 import logging
 
-import pytest
-
 from models import errors
+
+import pytest
 
 
 @pytest.mark.parametrize('text, told', [

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-import lasagne
-import numpy as np
-import pytest
-
 from models import feedforward
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
 from models.weights import generators as conversion
+
+import lasagne
+import numpy as np
+import pytest
+
 from recipes.feedforward import generators
 
 GOLDEN = Path(__file__).parents[1] / 'golden'

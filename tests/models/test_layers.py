@@ -2,6 +2,18 @@
 
 from pathlib import Path
 
+from models import feedforward
+from models.layers import (
+    PADDINGS,
+    InstanceNormLayer,
+    PadLayer,
+    Places,
+    Rule,
+    SameRule,
+    Take,
+    TransposedConvolutionLayer,
+)
+
 import lasagne
 import numpy as np
 import pytest
@@ -9,10 +21,6 @@ import theano
 import theano.tensor as T
 from lasagne import nonlinearities
 from lasagne.layers import InputLayer
-
-from models import feedforward
-from models.layers import (PADDINGS, InstanceNormLayer, PadLayer, Places, Rule, SameRule, Take,
-                           TransposedConvolutionLayer)
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'generators.npz'
 NUMPYS = {'zero': 'constant', 'reflect': 'reflect', 'replicate': 'edge', 'circular': 'wrap'}

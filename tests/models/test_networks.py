@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+import models
+from models.errors import ArchiveError
+from models.weights import torchvision
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from lasagne.layers import get_output
 
-import models
-from models.errors import ArchiveError
-from models.weights import torchvision
 from recipes.common import images, projections
 from recipes.common.receptive_fields import receptive_field
 

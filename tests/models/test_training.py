@@ -2,13 +2,14 @@
 
 import shutil
 
+import models
+from models.embedded import train
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
-from models.embedded import train
-from models.errors import ArchiveError
 from recipes.common import training
 
 WIDTH = 0.125

@@ -3,15 +3,16 @@
 import importlib.util
 from pathlib import Path
 
+import models
+from models import caffenet, vgg
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from lasagne.layers import InputLayer, get_output
 
-import models
-from models import caffenet, vgg
-from models.errors import ArchiveError
 from recipes import deconvnet
 from recipes.common import projections
 from recipes.common.receptive_fields import Field, receptive_field
@@ -75,7 +76,7 @@ def test_maps_are_pytorchs(arrays, network, method):
     layer, x = models.scores(net).name, golden.pictures(network)
     project = (deconvnet.compile_deconvnet(net, layer) if method == 'explicit'
                else projections.compile_projection(net, [layer], method))
-    seed = projections.class_seed(np.zeros((2, golden.CLASSES)), golden.PICKED)
+    seed = projections.class_target(np.zeros((2, golden.CLASSES)), golden.PICKED)
     found = project(x, seed)
     assert_golden(arrays, f'{network} {method}', found, lambda maps: maps[:, :, ::4, ::4], 1e-9)
     np.testing.assert_allclose(np.sqrt((found ** 2).sum(axis=(1, 2, 3))),

@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import pytest
@@ -19,7 +21,6 @@ from lasagne.layers import (
 from theano.compile import builders
 
 import modifiedbackprop
-from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop, ModifiedBackprop, ZeilerBackprop
 
 GOLDEN = Path(__file__).parent.parent / 'golden'

@@ -6,11 +6,11 @@ import io
 import re
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import nbformat
 import pytest
 from PIL import Image
-
-from models.errors import ArchiveError
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / 'notebooks'

@@ -2,11 +2,12 @@
 
 import shutil
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes.common import command_line, images, projections
 
 FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',

@@ -8,11 +8,12 @@ import copy
 import json
 import shutil
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes import styletransfer, train_all_cnn
 from recipes.common import runs
 from recipes.style import journal, options as style_options, resuming, selections

@@ -4,11 +4,12 @@ neither the network nor the loss."""
 import base64
 import json
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import feature_atlas, styletransfer
 from recipes.common import images, projections, runs
 from recipes.measures import drawn_shapes

@@ -3,11 +3,12 @@
 import csv
 import json
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import class_model
 from recipes.common import images, projections
 

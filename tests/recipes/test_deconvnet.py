@@ -3,12 +3,13 @@
 import csv
 import json
 
+import models
+
 import numpy as np
 import pytest
 from lasagne.layers import Conv2DLayer, InputLayer
 from PIL import Image
 
-import models
 from recipes import deconvnet
 
 

@@ -2,9 +2,10 @@
 
 import json
 
+from models.weights import files
+
 import pytest
 
-from models.weights import files
 from recipes import styletransfer
 from recipes.common import command_line, images
 

@@ -6,14 +6,25 @@ pictures tiny.
 
 import json
 
-import numpy as np
-import pytest
-
 import models
 from models import all_cnn
 from models.weights import files
-from recipes import (class_model, deconvnet, deepdream, feature_atlas, layer_features, occlusion,
-                     reconstruct, saliency, styletransfer, train_all_cnn)
+
+import numpy as np
+import pytest
+
+from recipes import (
+    class_model,
+    deconvnet,
+    deepdream,
+    feature_atlas,
+    layer_features,
+    occlusion,
+    reconstruct,
+    saliency,
+    styletransfer,
+    train_all_cnn,
+)
 from recipes.common import command_line
 from recipes.common.networks import load_to
 from recipes.style.implementations import IMPLEMENTATIONS

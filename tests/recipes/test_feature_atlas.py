@@ -4,11 +4,12 @@
 import base64
 import json
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import feature_atlas, styletransfer
 from recipes.common import images, projections, receptive_fields, runs
 from recipes.style import motifs, selections

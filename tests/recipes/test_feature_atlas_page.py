@@ -9,6 +9,7 @@ from recipes import feature_atlas
 from recipes.common import images
 from recipes.style import selections
 
+
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     """Return the path of an atlas of two layers."""

@@ -16,14 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pytest
-from PIL import Image
-
 import models
 from models import process
 from models.errors import ArchiveError
 from models.weights import files
+
+import numpy as np
+import pytest
+from PIL import Image
+
 from recipes.common import command_line, runs
 
 ROOT = Path(__file__).parent.parent.parent

@@ -4,11 +4,12 @@ import json
 import re
 import urllib.parse
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import layer_features
 from recipes.common import images, projections
 
@@ -36,7 +37,7 @@ def test_features_are_the_strongest_channels_and_their_guided_gradients(finished
         order = np.argsort(-activations[0].sum(axis=(1, 2)), kind='stable')[:3]
         np.testing.assert_array_equal(features['channel'], order)
         for index, channel in enumerate(order):
-            seed = projections.unit_seed(activations, layer, channel)
+            seed = projections.unit_target(activations, layer, channel)
             whole = np.zeros_like(activations)
             whole[:, channel] = 1
             for field, wanted in (('element', seed), ('whole', whole)):

@@ -4,12 +4,13 @@ import importlib.util
 import json
 from pathlib import Path
 
+import models
+
 import numpy as np
 import pytest
 import theano
 from PIL import Image
 
-import models
 from recipes import occlusion
 from recipes.common import figures, images
 

@@ -1,14 +1,14 @@
 """What each recipe compiles, on JAX's CPU beside Theano's C; and lowered for CUDA, with no GPU."""
 
 import json
-
 import sys
 from pathlib import Path
+
+from models.runtime.xla import devices
 
 import numpy as np
 import pytest
 
-from models.runtime.xla import devices
 from recipes import styletransfer
 from recipes.style.tiled_loss import TiledStyleLoss
 

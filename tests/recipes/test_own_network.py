@@ -3,19 +3,30 @@
 import re
 from pathlib import Path
 
+import models
+from models import graphs
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from lasagne import nonlinearities
-from lasagne.layers import (BatchNormLayer, Conv2DLayer, DenseLayer, ElemwiseSumLayer,
-                            FlattenLayer, GlobalPoolLayer, InputLayer, MaxPool2DLayer,
-                            NonlinearityLayer, batch_norm, dropout)
+from lasagne.layers import (
+    BatchNormLayer,
+    Conv2DLayer,
+    DenseLayer,
+    ElemwiseSumLayer,
+    FlattenLayer,
+    GlobalPoolLayer,
+    InputLayer,
+    MaxPool2DLayer,
+    NonlinearityLayer,
+    batch_norm,
+    dropout,
+)
 
-import models
 import modifiedbackprop
-from models import graphs
-from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import class_model, deconvnet, saliency
 from recipes.common import projections, receptive_fields
@@ -71,7 +82,7 @@ def test_scores_are_those_before_the_softmax(pictures):
 def test_a_dict_a_last_layer_and_the_articles_function_give_the_same_maps(pictures):
     net = plain()
     (scores,) = projections.compile_activations(net)(pictures)
-    seed = projections.class_seed(scores, scores.argmax(axis=1))
+    seed = projections.class_target(scores, scores.argmax(axis=1))
     maps = projections.compile_projection(net, method='guided')(pictures, seed)
     assert maps.shape == pictures.shape and np.abs(maps).max() > 0
     np.testing.assert_array_equal(

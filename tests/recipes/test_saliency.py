@@ -2,13 +2,14 @@
 
 import json
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 import modifiedbackprop
-from models.errors import ArchiveError
 from modifiedbackprop import GuidedBackprop
 from recipes import saliency
 from recipes.common import images, maps, photos, projections
@@ -59,7 +60,7 @@ def test_the_articles_function_is_batch_wise_and_is_the_class_map(embedded, comp
     assert found[1] == only and maps.shape == batch.shape
     layer = models.scores(net).name
     project = projections.compile_projection(net, [layer])
-    seed = projections.class_seed(np.zeros((2, 202), 'float32'), found)
+    seed = projections.class_target(np.zeros((2, 202), 'float32'), found)
     np.testing.assert_array_equal(project(batch, seed), maps)
 
 

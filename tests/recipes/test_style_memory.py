@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+import models
+
 import numpy as np
 import pytest
-
-import models
 
 ROOT = Path(__file__).parent.parent.parent
 # Not ru_maxrss: that begins with what the process that started this one has.

@@ -2,12 +2,13 @@
 
 import json
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
-from models.errors import ArchiveError
 from recipes import styletransfer
 from recipes.common import animations, colours, images
 from recipes.style import journal, memory

@@ -3,11 +3,12 @@
 import csv
 import json
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes import styletransfer
 from recipes.common import images, palettes
 from recipes.style import work

@@ -2,11 +2,12 @@
 
 import json
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes import styletransfer
 from recipes.common import images
 from recipes.style import masks, work

@@ -2,11 +2,12 @@
 
 import csv
 
+import models
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
 from recipes import saliency, train_all_cnn
 from recipes.common import photos, projections
 
@@ -84,7 +85,7 @@ def test_the_saved_network_loads_and_gives_the_same_classes(finished, stripes):
     guided = projections.compile_projection(net, ['conv3_1'], 'guided')
     (activations,) = projections.compile_activations(net, ['conv3_1'])(x[:1])
     channel = int(activations[0].max(axis=(1, 2)).argmax())
-    assert guided(x[:1], projections.unit_seed(activations, 'conv3_1', channel)).any()
+    assert guided(x[:1], projections.unit_target(activations, 'conv3_1', channel)).any()
 
 
 def test_every_recipe_takes_the_weights(finished, tmp_path):

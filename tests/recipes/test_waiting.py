@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from models import process, waiting
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 3.0  # seconds

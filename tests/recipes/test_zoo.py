@@ -2,10 +2,11 @@
 
 import json
 
+import models
+
 import numpy as np
 import pytest
 
-import models
 from recipes import class_model, deconvnet, deepdream, layer_features, saliency
 from recipes.common import images, photos, projections
 

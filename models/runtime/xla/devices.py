@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import theano
-
 from models.errors import CannotRun, one_line
+
+import theano
 
 VARIABLE = 'ARCHIVE_DEVICE'
 NAMES = re.compile(r'cpu|xla-cpu|gpu(:\d+)?')

@@ -16,6 +16,9 @@ import time
 import weakref
 from dataclasses import dataclass
 
+from models.errors import ArchiveError
+from models.runtime.xla import rules
+
 import jax
 import numpy as np
 import theano
@@ -27,9 +30,6 @@ from theano.link.basic import Container, PerformLinker
 from theano.link.utils import map_storage
 from theano.link.vm import VMLinker
 from theano.tensor import TensorType
-
-from models.errors import ArchiveError
-from models.runtime.xla import rules
 
 # Tags and names of optimisations, as Mode.excluding takes them.
 EXCLUDED = ('conv_opts',          # AbstractConv2d becomes CorrMM, or the archive's Winograd

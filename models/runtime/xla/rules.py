@@ -7,6 +7,9 @@ What belongs to networks (convolution, pooling, classes, random numbers) is in `
 
 from functools import reduce
 
+from models.runtime.xla import layer_rules
+from models.runtime.xla.layer_rules import PRECISION, integers
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,13 +19,9 @@ from theano.compile import ops as compile_ops
 from theano.compile.builders import OpFromGraph
 from theano.graph.basic import Constant, NoParams
 from theano.graph.fg import FunctionGraph
-from theano.tensor import basic, elemwise, extra_ops, subtensor, type_other
-from theano.tensor import opt as tensor_opt
+from theano.tensor import basic, elemwise, extra_ops, opt as tensor_opt, subtensor, type_other
 from theano.tensor.blas import BatchedDot
 from theano.tensor.nnet import sigm
-
-from models.runtime.xla import layer_rules
-from models.runtime.xla.layer_rules import PRECISION, integers
 
 
 def evaluate(nodes, outputs, values):

@@ -8,11 +8,11 @@ src/caffe/proto/caffe.proto.
 
 import mmap
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights.bounds import product
 from models.weights.formats.contents import Contents
+
+import numpy as np
 
 VARINT, BYTES = 0, 2  # wire types
 FIXED = {1: 8, 5: 4}  # wire types of so many bytes

@@ -6,9 +6,9 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from models.errors import ArchiveError
+
+import numpy as np
 
 MEAN_IMAGE_NOTE = ('the mean of this file is an image; the archive subtracts its mean over all '
                    'positions')

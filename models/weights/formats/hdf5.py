@@ -12,10 +12,10 @@ import sys
 from collections import OrderedDict
 from pathlib import Path
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights.bounds import Refused, product
+
+import numpy as np
 
 READER = Path(__file__).with_name('hdf5_reader.py')
 SLOWEST = 20e6  # bytes a second that packed numbers unpack at least

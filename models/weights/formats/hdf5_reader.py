@@ -81,14 +81,14 @@ class Walk:
 
 
 def text(value):
-    """Return what is text as a string, else None."""
+    """What is text as a string, else None."""
     if isinstance(value, bytes):
         return value.decode('utf-8', 'replace')
     return value if isinstance(value, str) else None
 
 
 def described(member):
-    """Return what is known of a data set before it is read."""
+    """What is known of a data set before it is read."""
     properties = member.id.get_create_plist()
     held = member.id.get_storage_size()
     refused = None
@@ -104,6 +104,7 @@ def described(member):
 
 
 def dataset(name, shape=(), dtype=None, refused=None):
+    """What is told of a data set; refused: why it is not read, or None."""
     return {'name': name, 'shape': [int(length) for length in shape], 'dtype': dtype,
             'refused': refused}
 
@@ -143,11 +144,13 @@ def serve(path, parts):
 
 
 def tell(answer):
+    """Answer in one line of JSON."""
     sys.stdout.buffer.write(json.dumps(answer).encode() + b'\n')
     sys.stdout.buffer.flush()
 
 
 def main(path, size, parts, seconds):
+    """List a file's data sets, then send those that are asked for, within the limits."""
     limit(int(size), int(seconds))
     try:
         serve(path, int(parts))

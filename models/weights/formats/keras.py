@@ -102,7 +102,7 @@ def _layer_of(weight):
 
 
 def _member(group, name):
-    """Return what has a name within a group; the name may have those of groups in it."""
+    """What has a name within a group; the name may have those of groups in it."""
     for part in name.strip('/').split('/'):
         if part not in group:
             raise ValueError(f'it names {name}, which is not there')

@@ -9,11 +9,11 @@ struct, as `save FILE net` writes it. Source: vlfeat/matconvnet, utils/import-ca
 matlab/+dagnn/@DagNN/saveobj.m.
 """
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights.formats import matlab
 from models.weights.formats.contents import MEAN_IMAGE_NOTE, Contents
+
+import numpy as np
 
 
 def read(path, budget):

@@ -9,9 +9,9 @@ import mmap
 import struct
 import zlib
 
-import numpy as np
-
 from models.weights.bounds import Refused, product
+
+import numpy as np
 
 HEADER = 128      # bytes before the first element
 MATRIX, COMPRESSED = 14, 15  # types of elements

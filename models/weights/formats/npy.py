@@ -5,13 +5,13 @@ dimension, whose only element is the dict, behind the header a pickle. It is rea
 any other pickle; arrays of plain numbers need none.
 """
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights import npz
 from models.weights.bounds import Refused, product
 from models.weights.formats import pickles
 from models.weights.formats.contents import from_tree
+
+import numpy as np
 
 MOST_AXES = 2  # of an array of objects: a dict, a list, or a list of pairs
 

@@ -10,10 +10,10 @@ import pickle
 import re
 from collections import OrderedDict
 
-import numpy as np
-
 from models.errors import one_line
 from models.weights.bounds import PARTS, Budget, Refused, product
+
+import numpy as np
 
 LONGEST_NUMBER = 4300  # decimal digits, Python's own limit; longer ones take quadratic time
 FORBIDDEN = (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2,
@@ -65,7 +65,7 @@ def _shown_part(value):
 
 
 def text(value):
-    """Return what Python 2 or 3 pickled as a string, as a string."""
+    """What Python 2 or 3 pickled as a string, as a string."""
     return value.decode('latin-1') if isinstance(value, bytes) else value
 
 
@@ -124,7 +124,7 @@ def whole_shape(shape):
 
 
 def held(data):
-    """Return how many bytes a value is that should be bytes."""
+    """How many bytes a value is that should be bytes."""
     return len(data) if isinstance(data, (bytes, bytearray)) else 'no'
 
 
@@ -423,7 +423,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 def _advice(name, of_pytorch):
-    """Return what else to do about a name that is not on the list, where that is known."""
+    """What else to do about a name that is not on the list, where that is known."""
     if name.startswith(('torchvision.models.', 'torch.nn.modules.')):
         return ('; this is a whole PyTorch model: save its parameters with '
                 'torch.save(model.state_dict(), FILE)')

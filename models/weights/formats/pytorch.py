@@ -8,12 +8,12 @@ The zip has the parameters in `<name>/data.pkl` and each storage as a stored fil
 
 import zipfile
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights import npz
 from models.weights.formats import pickles
 from models.weights.formats.contents import from_tree
+
+import numpy as np
 
 MAGIC = 0x1950a86a20f9469cfc6c
 LEGACY_START = b'\x80\x02\x8a\x0a' + MAGIC.to_bytes(10, 'little') + b'.'
@@ -188,7 +188,7 @@ for _name, _kind in STORAGES.items():
 
 
 def _collector(storages):
-    """Return what stands for persistent ids: it notes each storage that is asked for."""
+    """What stands for persistent ids: it notes each storage that is asked for."""
 
     def stored(identity):
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != 'storage':

@@ -3,13 +3,21 @@
 import re
 from pathlib import Path
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights import bounds, files, npz
-from models.weights.formats import (caffe, foreign, keras, matconvnet, npy, pytorch,
-                                    recipes_pickles, tensors)
+from models.weights.formats import (
+    caffe,
+    foreign,
+    keras,
+    matconvnet,
+    npy,
+    pytorch,
+    recipes_pickles,
+    tensors,
+)
 from models.weights.formats.contents import from_list, from_tree, mean_of
+
+import numpy as np
 
 KNOWN = ("the Lasagne Recipes' .pkl, .npz, PyTorch's .pth, .safetensors, Keras' .h5, Caffe's "
          ".caffemodel and MatConvNet's .mat")

@@ -9,12 +9,17 @@ and examples/.
 import bz2
 import tempfile
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights.formats import npy, pickles
-from models.weights.formats.contents import (MEAN_IMAGE_NOTE, arrays_in, from_list, from_tree,
-                                             mean_of)
+from models.weights.formats.contents import (
+    MEAN_IMAGE_NOTE,
+    arrays_in,
+    from_list,
+    from_tree,
+    mean_of,
+)
+
+import numpy as np
 
 VALUES = ('param values', 'values')
 BLOCK = 1 << 20        # bytes

@@ -1,12 +1,12 @@
 """`.safetensors` files, by the library of that name."""
 
-import numpy as np
-import safetensors
-
 from models.errors import ArchiveError
 from models.weights.bounds import Refused
 from models.weights.formats.contents import from_named
 from models.weights.formats.pytorch import from_bfloat16
+
+import numpy as np
+import safetensors
 
 TYPES = {'F64': '<f8', 'F32': '<f4', 'F16': '<f2', 'I64': '<i8', 'I32': '<i4', 'I16': '<i2',
          'I8': 'i1', 'U8': 'u1', 'BOOL': '?'}

@@ -10,10 +10,10 @@ programs. Source: torch/torch7, File.lua, lib/TH and generic/Tensor.c, generic/S
 
 import struct
 
-import numpy as np
-
 from models.errors import ArchiveError
 from models.weights.bounds import Refused, product
+
+import numpy as np
 
 NIL, NUMBER, TEXT, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTIONS = (6, 7, 8)

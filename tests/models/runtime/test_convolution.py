@@ -1,14 +1,15 @@
 """The archive's convolutions against Theano's own, and when they are taken."""
 
+from models.runtime import start
+from models.runtime.convolution import Back, Forward, KernelPoints, Patches, PatchesBack, Weights
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-
-from models.runtime import start
-from models.runtime.convolution import (Back, Forward, KernelPoints, Patches, PatchesBack, Weights)
-from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 from lasagne.nonlinearities import rectify
+
+from modifiedbackprop import GuidedBackprop, ZeilerBackprop
 
 DIRECT = theano.compile.get_default_mode().excluding('archive')
 

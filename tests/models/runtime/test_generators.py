@@ -1,13 +1,13 @@
 """The generators' ops in C, and thin convolutions, against the same without them."""
 
+from models import layers
+from models.runtime import generators
+from models.runtime.convolution import Patches
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-
-from models import layers
-from models.runtime import generators
-from models.runtime.convolution import Patches
 
 DIRECT = theano.compile.get_default_mode().excluding('archive')
 

@@ -1,11 +1,12 @@
 """The archive's Gram matrices against Theano's general products and numpy's."""
 
+from models.runtime.gram import Gram, GramBack
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
 
-from models.runtime.gram import Gram, GramBack
 from recipes.common import losses
 
 DIRECT = theano.compile.get_default_mode().excluding('archive')

@@ -1,11 +1,11 @@
 """The functions of Lasagne 0.2 that 0.1 lacks, against numpy."""
 
+import models  # noqa: F401
+
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-
-import models  # noqa: F401
 
 POINTS = np.array([-200, -1.5, 0, 0.5, 200], 'float32')
 

@@ -2,6 +2,8 @@
 
 import importlib
 
+import models  # noqa: F401
+
 import lasagne
 import numpy as np
 import pytest
@@ -30,8 +32,6 @@ from lasagne.layers import (
     standardize,
 )
 from lasagne.layers.dnn import Pool2DDNNLayer
-
-import models  # noqa: F401
 
 SHAPE = (2, 3, 4, 5)
 X = np.random.RandomState(0).uniform(-1, 1, SHAPE).astype('float32')

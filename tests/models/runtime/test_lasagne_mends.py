@@ -1,5 +1,7 @@
 """Lasagne 0.1 with the surface of 0.2, against slow numpy oracles."""
 
+import models  # noqa: F401
+
 import lasagne
 import numpy as np
 import pytest
@@ -17,8 +19,6 @@ from lasagne.layers import (
     get_output,
 )
 from lasagne.layers.dnn import Conv2DDNNLayer, MaxPool2DDNNLayer, Pool2DDNNLayer
-
-import models  # noqa: F401
 
 
 def correlate(x, W, stride=1, pad=0, groups=1):

@@ -1,5 +1,7 @@
 """Lasagne's recurrent layers against loops in numpy."""
 
+import models  # noqa: F401
+
 import lasagne
 import numpy as np
 import pytest
@@ -14,8 +16,6 @@ from lasagne.layers import (
     RecurrentLayer,
     get_output,
 )
-
-import models  # noqa: F401
 
 BATCH, STEPS, FEATURES, UNITS = 2, 4, 3, 5
 RANDOM = np.random.RandomState(0)

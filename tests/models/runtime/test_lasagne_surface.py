@@ -1,6 +1,8 @@
 """What Lasagne 0.2.dev1 documents and 0.1 lacks, against numpy. Graphs run in Python: they are
 small, and their C modules would take minutes to compile."""
 
+import models  # noqa: F401
+
 import lasagne
 import numpy as np
 import pytest
@@ -8,8 +10,6 @@ import theano
 import theano.tensor as T
 from lasagne import layers
 from lasagne.layers import DenseLayer, InputLayer, get_all_params, get_output
-
-import models  # noqa: F401
 
 SHAPE = (2, 3, 4, 5)
 X = np.random.RandomState(0).uniform(-1, 1, SHAPE).astype('float32')

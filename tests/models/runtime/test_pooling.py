@@ -1,12 +1,12 @@
 """The archive's pooling against Theano's own."""
 
+from models.runtime.pooling import Pool, Unpool
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
 from theano.tensor.signal.pool import pool_2d
-
-from models.runtime.pooling import Pool, Unpool
 
 DIRECT = theano.compile.get_default_mode().excluding('archive')
 

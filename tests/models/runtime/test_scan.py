@@ -3,13 +3,13 @@
 import importlib
 import sys
 
+import models  # noqa: F401
+from models.runtime import imports
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-
-import models  # noqa: F401
-from models.runtime import imports
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
 """What is wrong with the user's own Theano settings is told with file, option and value."""
 
-import pytest
-
 import models  # noqa: F401
 from models.errors import CannotRun
 from models.runtime import settings
+
+import pytest
 
 
 def assert_one_line(run, *words):

@@ -3,14 +3,14 @@
 import os
 import stat
 
+import models  # noqa: F401
+from models.errors import CannotRun
+from models.runtime import start
+
 import numpy as np
 import pytest
 import scipy_openblas32
 import theano
-
-import models  # noqa: F401
-from models.errors import CannotRun
-from models.runtime import start
 
 
 def assert_one_line(run, *words):

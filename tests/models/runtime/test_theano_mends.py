@@ -2,6 +2,9 @@
 
 import importlib
 
+import models  # noqa: F401
+from models.runtime import theano_mends
+
 import numpy as np
 import pytest
 import theano
@@ -11,9 +14,6 @@ from theano.tensor.elemwise import Elemwise
 from theano.tensor.nnet.corr import CorrMM
 from theano.tensor.nnet.corr3d import Corr3dMM
 from theano.tensor.signal import pool
-
-import models  # noqa: F401
-from models.runtime import theano_mends
 
 
 def test_openmp_compiles():
@@ -149,8 +149,8 @@ def test_moved_modules_import_under_their_old_names(name):
 
 
 def test_moved_names_are_back():
-    from theano.sandbox.rng_mrg import MRG_RandomStreams
     from theano.sandbox.neighbours import images2neibs
+    from theano.sandbox.rng_mrg import MRG_RandomStreams
     from theano.scan_module import until
 
     assert MRG_RandomStreams(1).uniform((2,)).eval().shape == (2,)

@@ -5,16 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import models
+from models.errors import ArchiveError
+from models.weights import __main__ as command_line, files, layouts, normalisation, sources
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from PIL import Image
 
-import models
-from models.errors import ArchiveError
-from models.weights import __main__ as command_line
-from models.weights import files, layouts, normalisation, sources
 from recipes.common import images
 from recipes.common.command_line import run
 

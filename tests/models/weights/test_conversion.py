@@ -4,14 +4,15 @@ import logging
 import pickle
 from pathlib import Path
 
+import models
+from models.errors import ArchiveError
+from models.weights import conversion, files, fingerprint, formats, layouts, sources
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 
-import models
-from models.errors import ArchiveError
-from models.weights import conversion, files, fingerprint, formats, layouts, sources
 from recipes.common import images
 
 GOLDEN = Path(__file__).parents[2] / 'golden'

@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 
-import numpy as np
-import pytest
-
 from models.errors import ArchiveError
 from models.weights import download
+
+import numpy as np
+import pytest
 
 CONTENT = np.random.RandomState(0).bytes(1_500_000)
 HASH = 'sha256:' + hashlib.sha256(CONTENT).hexdigest()

@@ -2,12 +2,12 @@
 
 import logging
 
-import numpy as np
-import pytest
-
 import models
 from models.errors import ArchiveError
 from models.weights import files
+
+import numpy as np
+import pytest
 
 
 def arrays_to(deepest, **extra):

@@ -1,9 +1,9 @@
 """The first kernels of Oxford's VGG-19 are known however they are turned, and no others are."""
 
+from models.weights import fingerprint
+
 import numpy as np
 import pytest
-
-from models.weights import fingerprint
 
 EXCHANGED = ', red and blue exchanged'
 

@@ -2,11 +2,11 @@
 
 import pickle
 
-import numpy as np
-import pytest
-
 import models
 from models.weights import conversion, files, layouts
+
+import numpy as np
+import pytest
 
 MEASURE = """
 import sys, time

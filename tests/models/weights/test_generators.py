@@ -3,14 +3,15 @@
 import json
 import struct
 
-import numpy as np
-import pytest
-
 from models import feedforward
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
 from models.weights import generators
 from models.weights.__main__ import main
+
+import numpy as np
+import pytest
+
 from recipes.feedforward import generators as own
 
 

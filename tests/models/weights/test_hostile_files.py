@@ -9,12 +9,12 @@ import time
 import zipfile
 import zlib
 
-import numpy as np
-import pytest
-
 from models.errors import ArchiveError
 from models.weights import bounds, formats
 from models.weights.formats import contents, pickles, pytorch
+
+import numpy as np
+import pytest
 
 TOUCH = "import os; os.mkdir('canary')"
 

@@ -1,16 +1,16 @@
 """Gatys' normalisation: each mean becomes 1, the output stays, dead channels do not explode."""
 
+import models
+from models.errors import ArchiveError
+from models.weights import normalisation
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 from lasagne.layers import Conv2DLayer
 
-import models
-from models.errors import ArchiveError
-from models.weights import normalisation
-from recipes.common import images
-from recipes.common import photos as photo_files
+from recipes.common import images, photos as photo_files
 
 REAL = ('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1')  # layers that Gatys normalised
 

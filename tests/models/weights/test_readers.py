@@ -3,14 +3,14 @@
 import io
 import signal
 
+from models.errors import ArchiveError
+from models.weights import bounds, npz
+from models.weights.formats import hdf5, matlab, recipes_pickles
+
 import h5py
 import numpy as np
 import pytest
 import scipy.io
-
-from models.errors import ArchiveError
-from models.weights import bounds, npz
-from models.weights.formats import hdf5, matlab, recipes_pickles
 
 
 def budget(path):

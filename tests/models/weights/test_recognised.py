@@ -6,11 +6,11 @@ import pickle
 import struct
 import zipfile
 
-import numpy as np
-import pytest
-
 from models.errors import ArchiveError
 from models.weights import conversion
+
+import numpy as np
+import pytest
 
 
 def refusal(path, network, layout=None):

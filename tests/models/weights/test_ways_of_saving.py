@@ -7,16 +7,16 @@ import types
 import zipfile
 from collections import OrderedDict
 
+import models
+from models.errors import ArchiveError
+from models.weights import conversion, files, layouts
+
 import h5py
 import lasagne
 import numpy as np
 import pytest
 import safetensors.numpy
 import scipy.io
-
-import models
-from models.errors import ArchiveError
-from models.weights import conversion, files, layouts
 
 DENSE = ('fc6', 'fc7', 'fc8')
 

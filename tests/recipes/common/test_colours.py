@@ -1,10 +1,11 @@
 """Colours kept: luminance of one picture, colour differences of another; matched covariances."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes.common import colours
 from recipes.style import masks
 

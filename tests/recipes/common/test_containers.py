@@ -6,11 +6,12 @@ import struct
 import time
 import zlib
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from models.errors import ArchiveError
 from recipes.common import containers, images
 
 SHORT, ASCII, RATIONAL, DOUBLE, BYTE = 3, 2, 5, 12, 1

@@ -1,9 +1,10 @@
 """A layer with no position of a picture left is told by name before a run is begun."""
 
-import pytest
-
 import models
 from models.errors import ArchiveError
+
+import pytest
+
 from recipes import deconvnet, feature_atlas, layer_features, reconstruct, saliency
 from recipes.common import extents
 

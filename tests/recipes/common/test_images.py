@@ -1,10 +1,11 @@
 """Pictures of every kind that users have, and files that are none."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes.common import images
 
 

@@ -1,10 +1,11 @@
 """L-BFGS over a compiled loss: remembered values, rounds, tolerances, losses that explode."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from scipy.optimize import fmin_l_bfgs_b
 
-from models.errors import ArchiveError
 from recipes.common.adam import Adam
 from recipes.common.lbfgs import minimise, pairs_of
 from recipes.common.objective import Objective

@@ -3,12 +3,13 @@
 import importlib.util
 from pathlib import Path
 
+import models
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
 
-import models
 from recipes import styletransfer
 from recipes.common import images, losses
 from recipes.style.loss import Looker, Painting, StyleLoss, Targets

@@ -4,12 +4,13 @@ import html
 import json
 import os
 
+import models
+from models.errors import ArchiveError, one_line
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import models
-from models.errors import ArchiveError, one_line
 from recipes import class_model, deconvnet, layer_features, saliency
 from recipes.common import figures, names, photos, runs
 

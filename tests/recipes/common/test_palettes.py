@@ -1,10 +1,11 @@
 """Palettes, bits, distributions of colours, and what is painted over."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError
 from recipes.common import images, palettes
 from recipes.style import masks
 

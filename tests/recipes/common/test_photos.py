@@ -1,10 +1,11 @@
 """Photos by file and folder, in batches of one shape, and broken ones."""
 
+import models
+from models.errors import ArchiveError, Incomplete
+
 import numpy as np
 import pytest
 
-import models
-from models.errors import ArchiveError, Incomplete
 from recipes.common import photos
 
 

@@ -4,11 +4,12 @@ import io
 import struct
 import warnings
 
+from models.errors import Notice
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from models.errors import Notice
 from recipes.common import images
 
 ADOBE = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))  # chromaticities of red, green and blue

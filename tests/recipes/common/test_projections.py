@@ -3,12 +3,13 @@
 import importlib.util
 from pathlib import Path
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 import theano
 
-import models
-from models.errors import ArchiveError
 from recipes import deconvnet
 from recipes.common import projections
 
@@ -61,9 +62,9 @@ def compile_maps(network, method, dtype):
 
 def seed_of(activation, layer, batch):
     if activation.ndim == 2:
-        return projections.class_seed(activation, golden.CLASSES[batch])
+        return projections.class_target(activation, golden.CLASSES[batch])
     return np.concatenate([
-        projections.unit_seed(activation[number:number + 1], layer, channel)
+        projections.unit_target(activation[number:number + 1], layer, channel)
         for number, channel in enumerate(golden.CHANNELS[batch])])
 
 
@@ -121,8 +122,8 @@ def test_the_explicit_deconvnet_is_the_gradient_with_overlaps_and_branches(netwo
         net = models.build(network, deepest=layer, width=1 / 8)
     pictures = np.random.RandomState(0).uniform(-100, 100, (2, 3, 37, 44))
     (activations,) = projections.compile_activations(net, [layer])(pictures)
-    seed = projections.unit_seed(activations, layer, 1, at_value=True)
-    seed += projections.unit_seed(activations, layer, 0, (2, 1), at_value=True)
+    seed = projections.unit_target(activations, layer, 1, at_value=True)
+    seed += projections.unit_target(activations, layer, 0, (2, 1), at_value=True)
     gradient = projections.compile_projection(net, [layer], 'deconvnet')(pictures, seed)
     explicit = deconvnet.compile_deconvnet(net, layer)(pictures, seed)
     assert np.abs(gradient).max() > 0
@@ -156,15 +157,15 @@ def test_units_are_a_place_or_the_channels_strongest():
     activations[1, 2, 0, 3] = 1000
     assert projections.unit_indices(activations, 'x', 2) == [(2, 2, 3), (2, 0, 3)]
     assert projections.unit_indices(activations, 'x', 2, (1, 0)) == [(2, 1, 0)] * 2
-    seed = projections.unit_seed(activations, 'x', 2, at_value=True)
+    seed = projections.unit_target(activations, 'x', 2, at_value=True)
     assert seed[1, 2, 0, 3] == 1000 and (seed != 0).sum() == 2
-    assert projections.unit_seed(activations, 'x', 2).sum() == 2
+    assert projections.unit_target(activations, 'x', 2).sum() == 2
 
 
 @pytest.mark.parametrize('place', [(3, 0), (0, 4)])
 def test_a_unit_outside_the_map_is_told_what_there_is(place):
     with pytest.raises(ArchiveError, match='conv has 3x4 units.*none at {},{}'.format(*place)):
-        projections.unit_seed(activations_of(), 'conv', 0, place)
+        projections.unit_target(activations_of(), 'conv', 0, place)
 
 
 def test_a_channel_that_is_not_there_is_told_what_there_is():
@@ -176,6 +177,6 @@ def test_a_channel_that_is_not_there_is_told_what_there_is():
 
 def test_an_empty_map_and_a_dense_layer_have_no_places():
     with pytest.raises(ArchiveError, match='nothing is left of the picture at pool5.*0x4 units'):
-        projections.unit_seed(activations_of(rows=0), 'pool5', 0)
+        projections.unit_target(activations_of(rows=0), 'pool5', 0)
     with pytest.raises(ArchiveError, match='fc8 has no rows and columns'):
-        projections.unit_seed(np.ones((1, 7)), 'fc8', 0, (1, 1))
+        projections.unit_target(np.ones((1, 7)), 'fc8', 0, (1, 1))

@@ -1,5 +1,7 @@
 """The computed receptive field is the one that the gradient shows."""
 
+import models
+
 import lasagne
 import numpy as np
 import pytest
@@ -7,10 +9,14 @@ import theano
 import theano.tensor as T
 from lasagne.layers import ConcatLayer, Conv2DLayer, DenseLayer, InputLayer, Pool2DLayer
 
-import models
 from recipes.common import receptive_fields
-from recipes.common.receptive_fields import (Field, gradient_patch_of, patch_of, pixels_of,
-                                             receptive_field)
+from recipes.common.receptive_fields import (
+    Field,
+    gradient_patch_of,
+    patch_of,
+    pixels_of,
+    receptive_field,
+)
 
 
 def awkward_network():

@@ -2,10 +2,11 @@
 
 import json
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 
-from models.errors import ArchiveError
 from recipes.common import runs
 
 

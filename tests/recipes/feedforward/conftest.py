@@ -1,10 +1,11 @@
 """Small generators, a small loss, and photos, which the tests of generators share."""
 
+from models import feedforward
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models import feedforward
 from recipes.feedforward import generators, objective, training
 
 DESCRIPTION = feedforward.ARCHIVE._replace(width=0.1, blocks=1)

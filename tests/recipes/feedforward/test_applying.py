@@ -4,11 +4,12 @@ import importlib
 import io
 import sys
 
+from models.errors import ArchiveError, Incomplete
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ArchiveError, Incomplete
 from recipes import perceptual_losses
 from recipes.common import colours, images
 from recipes.feedforward import applying, workers

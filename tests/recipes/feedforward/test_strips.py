@@ -1,10 +1,11 @@
 """Layer by layer in strips is the same as the whole network, to a hundredth of a grey level."""
 
+from models import feedforward
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 
-from models import feedforward
-from models.errors import ArchiveError
 from recipes.feedforward import applying, generators
 from recipes.feedforward.strips import Strips
 

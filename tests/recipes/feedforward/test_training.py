@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import lasagne
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
 
-from models.errors import ArchiveError
 from recipes import perceptual_losses
 from recipes.common import images
 from recipes.feedforward import objective, training

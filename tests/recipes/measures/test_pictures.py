@@ -1,10 +1,11 @@
 """Measures of pictures against slow oracles, scipy and numbers worked out by hand."""
 
+import models
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr, wasserstein_distance
 
-import models
 from recipes.common import images, palettes, projections
 from recipes.measures import alignment, pictures
 

@@ -1,10 +1,11 @@
 """The loss that is put together: against numpy, with a term more, from Python."""
 
+import models
+
 import numpy as np
 import pytest
 import theano.tensor as T
 
-import models
 from recipes.common import losses, projections
 from recipes.style.loss import VARIATION, Painting, StyleLoss, Targets, Term, only, style_transfer
 from recipes.style.tiled_loss import TiledStyleLoss

@@ -2,11 +2,12 @@
 
 import re
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 
-import models
-from models.errors import ArchiveError
 from recipes.common import command_line
 from recipes.style import memory
 

@@ -4,11 +4,12 @@ import base64
 import copy
 import json
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 
-import models
-from models.errors import ArchiveError
 from recipes.style import selections
 
 GOOD = {'format': 'style features', 'version': 1, 'model': 'vgg19_quarter',

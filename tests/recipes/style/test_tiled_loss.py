@@ -2,13 +2,14 @@
 
 
 
+import models
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 import theano
-
-import models
 from lasagne.layers import get_output_shape
-from models.errors import ArchiveError
+
 from recipes.common import receptive_fields
 from recipes.style import tiles
 from recipes.style.loss import Looker, Painting, StyleLoss

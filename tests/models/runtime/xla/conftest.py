@@ -1,10 +1,10 @@
 """What the tests of compiled functions on XLA share: JAX's CPU, beside Theano's own C."""
 
+from models.runtime.xla import devices
+
 import numpy as np
 import pytest
 import theano
-
-from models.runtime.xla import devices
 
 IN_C = theano.compile.mode.Mode('cvm', 'fast_run').excluding('archive')
 

@@ -3,13 +3,13 @@
 import sys
 import time
 
+from models.errors import CannotRun
+from models.runtime.xla import devices
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-
-from models.errors import CannotRun
-from models.runtime.xla import devices
 
 DRIVER = "Unable to initialize backend 'cuda': INTERNAL: no supported devices found for CUDA"
 

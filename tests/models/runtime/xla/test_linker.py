@@ -1,11 +1,11 @@
 """What goes between host and device, and what a program does that is not as Theano's."""
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-
-from models.errors import ArchiveError
 
 from .conftest import IN_C
 

@@ -1,11 +1,12 @@
 """Classes by name, and what kind of thing they are."""
 
-import pytest
-
 import models
 from models.errors import ArchiveError
 from models.weights import files
-from recipes.common import classes
+
+import pytest
+
+from recipes.common import class_names
 
 NAMES = ['goldfish, Carassius auratus', 'crane', 'tabby, tabby cat', 'crane, lifting machine']
 
@@ -14,7 +15,7 @@ NAMES = ['goldfish, Carassius auratus', 'crane', 'tabby, tabby cat', 'crane, lif
     ('0', 0), ('goldfish', 0), ('GOLDFISH', 0), ('Carassius auratus', 0), (NAMES[0], 0),
     (' tabby cat ', 2), ('lifting machine', 3), ('3', 3)])
 def test_a_class_is_found_by_number_synonym_or_entry(wanted, index):
-    assert classes.find_class(NAMES, wanted, 4) == index
+    assert class_names.find_class(NAMES, wanted, 4) == index
 
 
 @pytest.mark.parametrize('wanted, words', [
@@ -23,7 +24,7 @@ def test_a_class_is_found_by_number_synonym_or_entry(wanted, index):
     ('crane', ['names the classes 1 and 3', 'give the number', 'classes squeezenet crane'])])
 def test_other_classes_are_told_what_there_is(wanted, words):
     with pytest.raises(ArchiveError) as problem:
-        classes.find_class(NAMES, wanted, 4, 'squeezenet')
+        class_names.find_class(NAMES, wanted, 4, 'squeezenet')
     assert all(word in str(problem.value) for word in [*words, 'python -m models classes'])
 
 
@@ -37,19 +38,21 @@ IMAGENET = [entry for _, entry in files.imagenet_classes()]
     ('red fo', ["'red fox'"]), ('sports cra', ["'sports car'"])])
 def test_classes_are_suggested_by_words_before_spelling(wanted, words):
     with pytest.raises(ArchiveError) as problem:
-        classes.find_class(IMAGENET, wanted, 1000, 'squeezenet')
+        class_names.find_class(IMAGENET, wanted, 1000, 'squeezenet')
     assert all(word in str(problem.value) for word in words), str(problem.value)
     assert 'snorkel' not in str(problem.value) and '\n' not in str(problem.value)
 
 
 def test_the_command_that_lists_takes_the_weights_of_the_run():
     with pytest.raises(ArchiveError, match="classes all_cnn_c 'a b' --weights 'my file.npz' lists"):
-        classes.find_class(['a b c', 'b, a', 'a b d', 'b a'], 'a b', 4, 'all_cnn_c', 'my file.npz')
+        class_names.find_class(['a b c', 'b, a', 'a b d', 'b a'], 'a b', 4, 'all_cnn_c',
+                               'my file.npz')
 
 
 def test_a_search_finds_words_kinds_and_ends_of_words():
     def found(text):
-        return [classes.class_name(IMAGENET, index) for index in classes.search(IMAGENET, text)]
+        return [class_names.class_name(IMAGENET, index)
+                for index in class_names.search(IMAGENET, text)]
 
     assert found('snakes') == found('SNAKE') and 'sidewinder' in found('snake')  # a rattlesnake
     assert len(found('dogs')) > 118 and 'papillon' in found('dogs')
@@ -60,18 +63,18 @@ def test_a_search_finds_words_kinds_and_ends_of_words():
 
 
 def test_without_names_only_numbers_are_known():
-    assert classes.find_class(None, '7', 10) == 7
-    assert classes.class_name(None, 7) == 'class 7'
+    assert class_names.find_class(None, '7', 10) == 7
+    assert class_names.class_name(None, 7) == 'class 7'
     with pytest.raises(ArchiveError, match='names no classes.*0 to 9'):
-        classes.find_class(None, 'dog', 10)
+        class_names.find_class(None, 'dog', 10)
 
 
 def test_imagenet_has_118_dogs():
     imagenet = [entry for _, entry in files.imagenet_classes()]
-    assert len(imagenet) == 1000 and classes.class_name(imagenet, 0) == 'tench'
-    kinds = dict(zip((classes.class_name(imagenet, index) for index in range(1000)),
-                     classes.kinds_of(imagenet)))
-    assert list(classes.kinds_of(imagenet)).count('dogs') == 118
+    assert len(imagenet) == 1000 and class_names.class_name(imagenet, 0) == 'tench'
+    kinds = dict(zip((class_names.class_name(imagenet, index) for index in range(1000)),
+                     class_names.kinds_of(imagenet)))
+    assert list(class_names.kinds_of(imagenet)).count('dogs') == 118
     for name, kind in (('Chihuahua', 'dogs'), ('Mexican hairless', 'dogs'),
                        ('timber wolf', 'wolves and foxes'), ('tabby', 'cats'), ('cock', 'birds'),
                        ('great white shark', 'fish'), ('puffer', 'fish'),
@@ -86,16 +89,16 @@ def test_imagenet_has_118_dogs():
 
 def test_every_class_of_the_embedded_network_has_a_kind():
     _, names, _ = models.load('vgg19_quarter', deepest='conv1_1')
-    assert 'other' not in classes.kinds_of(names)
-    assert classes.kinds_of(['a class of my own']) == ['other']
+    assert 'other' not in class_names.kinds_of(names)
+    assert class_names.kinds_of(['a class of my own']) == ['other']
 
 
 def test_kinds_are_known_by_any_way_of_writing_a_synset():
     entries = [entry for _, entry in files.imagenet_classes()]
-    kinds = classes.kinds_of(entries)
+    kinds = class_names.kinds_of(entries)
     assert kinds.count('dogs') == 118 and 'other' not in kinds
     assert [kinds[index] for index in (134, 517)] == ['birds', 'things']  # both are cranes
-    assert classes.kinds_of(['n02085620', 'n02085620 Chihuahua', 'n02085620_Chihuahua',
+    assert class_names.kinds_of(['n02085620', 'n02085620 Chihuahua', 'n02085620_Chihuahua',
                              'Chihuahua', 'goldfish', 'tin opener', 'thing 3']) == [
         'dogs', 'dogs', 'dogs', 'dogs', 'fish', 'things', 'other']
-    assert classes.search(['n02085620', 'n01443537', 'n02088094'], 'dog') == [0, 2]
+    assert class_names.search(['n02085620', 'n01443537', 'n02088094'], 'dog') == [0, 2]

@@ -77,7 +77,7 @@ def find_class(classes, wanted, count, network='NETWORK', weights=None):
 
 
 def named(classes):
-    """Return which classes have a name: synonym, or whole entry, in small letters -> indices."""
+    """Which classes have a name: synonym, or whole entry, in small letters -> indices."""
     names = {}
     for index, entry in enumerate(classes):
         synonyms = [part.strip().lower() for part in entry.split(',')]
