@@ -23,7 +23,7 @@ from lasagne.layers import (
 )
 
 from recipes.common import class_names, command_line, receptive_fields
-from recipes.style.implementations import settings_of
+from recipes.style.defaults import settings_of
 
 IMAGENET = 1000  # classes
 KINDS = {ConcatLayer: 'concatenation', DenseLayer: 'dense', GlobalPoolLayer: 'mean of positions',

@@ -39,7 +39,7 @@ from recipes import reconstruct
 from recipes.common import command_line, lbfgs, losses, straight_lines
 from recipes.common.networks import load_to
 from recipes.common.objective import Objective
-from recipes.style.implementations import settings_of
+from recipes.style.defaults import settings_of
 from recipes.style.loss import style_transfer
 
 facts, settings = models.facts_of(MODEL), settings_of('archive', MODEL)

@@ -43,7 +43,7 @@ from recipes.common import colours, command_line, figures, lbfgs, palettes, proj
 from recipes.common.networks import load_to
 from recipes.common.objective import Objective
 from recipes.style import masks, motifs
-from recipes.style.implementations import settings_of
+from recipes.style.defaults import settings_of
 from recipes.style.loss import Looker, Painting, StyleLoss, style_transfer
 
 MARGIN = 8

@@ -37,7 +37,7 @@ from recipes.common import (
 )
 from recipes.common.networks import load_to
 from recipes.style import motifs, selections
-from recipes.style.implementations import settings_of
+from recipes.style.defaults import settings_of
 
 SIZE = 256         # of styletransfer.py's paintings
 TILE = 64          # pixels of a patch on the page

@@ -21,7 +21,7 @@ from recipes.common import command_line, lbfgs
 from recipes.common.adam import Adam
 from recipes.common.objective import Objective
 from recipes.style import colour_report, grid, memory, progress, resuming, watch_page
-from recipes.style.implementations import white_noise
+from recipes.style.defaults import white_noise
 from recipes.style.journal import Journal
 from recipes.style.loss import Looker, Painting, StyleLoss
 from recipes.style.options import parse
@@ -56,8 +56,9 @@ def paint(options, state=None, elsewhere=False):
     """
     work, remembered = prepare(options), resuming.remembered(options)
     options, scene, plan = work.options, work.scene, work.plan
+    loss = make_loss(work)
     if state is not None:
-        resuming.check_state(state, options, scene.shapes())
+        resuming.check_state(state, options, scene.shapes(), len(loss.names))
     run = resuming.open_run(options, work.parameters, state, elsewhere)
     for note in scene.notes:
         progress.tell(options.quiet, note)
@@ -66,8 +67,8 @@ def paint(options, state=None, elsewhere=False):
                     content=str(options.content), style=[str(path) for path in options.style])
     with run.recorded():
         progress.tell(options.quiet, memory.in_words(plan))
-        loss = make_loss(work)
         looker = Looker(loss)
+        loss.compile()
         run.save_record(seconds_before_the_first_round=run.seconds())
         # A run that was killed after its last round has its result and figures yet to be saved.
         first = 0 if state is None else min(state.number // options.rounds, options.phases - 1)

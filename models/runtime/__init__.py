@@ -1,8 +1,8 @@
 """Makes Theano-PyMC 1.1.2 and Lasagne 0.1 run on a machine of today.
 
-What exists only because the two stopped is in this package: `restored` gives back names of numpy
-and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano, `theano_mends`
-and `lasagne_mends` repair what broke since, `lasagne_layers` and `lasagne_functions` have what of
+What exists only because the two stopped is in this package: `removed_names` gives back names of
+numpy and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano,
+`theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and `lasagne_functions` have what of
 Lasagne 0.2 its last release lacks. `convolution`, `pooling`, `generators` and `gram` are faster ops
 in the place of Theano's, in C, and `compiling` compiles on all cores. `xla` runs compiled functions
 on a GPU. Nothing else in the archive knows of it.
@@ -11,7 +11,7 @@ on a GPU. Nothing else in the archive knows of it.
 import sys
 
 from models.errors import CannotRun
-from models.runtime import restored, start
+from models.runtime import removed_names, start
 
 
 def prepare():
@@ -27,7 +27,7 @@ def prepare():
         start.check_versions()
         start.check_environment()
         start.silence_old_warnings()
-        restored.apply()
+        removed_names.apply()
         start.import_theano()
         start.keep_freed_memory()
         from models.runtime import (

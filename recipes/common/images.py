@@ -13,7 +13,7 @@ from models.errors import ArchiveError, Notice, one_line
 import numpy as np
 from PIL import Image
 
-from recipes.common import containers, profiles
+from recipes.common import colour_profiles, containers
 
 ASSETS = Path(__file__).parent.parent / 'assets'
 PAINTING = ASSETS / 'windy_night.jpg'
@@ -174,7 +174,7 @@ def _decoded(file, name):
         to_srgb, complaint = None, None
         if profile is not None:
             try:
-                to_srgb = profiles.to_srgb(profile, image.mode)
+                to_srgb = colour_profiles.to_srgb(profile, image.mode)
             except ValueError as problem:
                 complaint = str(problem)
         image.load()

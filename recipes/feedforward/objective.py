@@ -46,7 +46,7 @@ class Settings(NamedTuple):
     per: str = 'energy'
 
 
-# The archive's are recipes/common/implementations.py's for the embedded network, so that a
+# The archive's are recipes/style/defaults.py's for the embedded network, so that a
 # generator and an optimisation minimise the same. The authors': jcjohnson/fast-neural-style,
 # train.lua, whose content is relu3_3 (index 16) and whose variation is in the gradient alone;
 # DmitryUlyanov/texture_nets, branch texture_nets_v1, README (style 1e3, content 0.6 of relu4_2).

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from recipes.common import images
-from recipes.style.implementations import white_noise
+from recipes.style.defaults import white_noise
 
 SOFT_LIMITS = (6, 249)  # grey levels, beyond which the range term pulls back
 
@@ -38,7 +38,7 @@ class Canvas(namedtuple('Canvas', 'mean_pixel levels margin')):
             shape: of it, with the margin.
             before: the picture of a coarser phase, which is enlarged; or None.
             first: an RGB picture of this shape without the margin; or None.
-            noise, seed: of `implementations.white_noise`, where there is neither.
+            noise, seed: of `defaults.white_noise`, where there is neither.
             bounds: that it keeps, as `bounds` gives them; or None.
         """
         rows, columns = shape[2] - 2 * self.margin, shape[3] - 2 * self.margin

@@ -107,7 +107,7 @@ class StyleLoss:
         self.counted = np.array([term.counted for term in terms])
         self.weights = {name: shared(0, f'weight of {name}') for name in self.names}
         self.weigh(dict.fromkeys(self.names, 1.0))
-        self.function = self._compile(terms)
+        self._terms, self.function = terms, None
 
     def terms(self, view):
         """List the terms of the loss for a `View`."""
@@ -130,15 +130,17 @@ class StyleLoss:
         found = losses.statistics(sums, self.kind, masses)
         return losses.style_loss(self.style, {layer: found}, layer, masses / masses.sum())
 
-    def _compile(self, terms):
-        """Compile picture -> (weighted terms, gradient of their sum)."""
-        values = losses.weighted([term.loss(term.sums) for term in terms],
-                                 [self.weights[term.name] for term in terms])
-        return theano.function([self.picture], [values, T.grad(values.sum(), self.picture)],
-                               on_unused_input='ignore')
+    def compile(self):
+        """Compile picture -> (weighted terms, gradient of their sum), if the first call has not."""
+        values = losses.weighted([term.loss(term.sums) for term in self._terms],
+                                 [self.weights[term.name] for term in self._terms])
+        self.function = theano.function(
+            [self.picture], [values, T.grad(values.sum(), self.picture)], on_unused_input='ignore')
 
     def __call__(self, picture):
         """Compute (weighted terms, gradient) of a picture (1, 3, rows, columns), in floatX."""
+        if self.function is None:
+            self.compile()
         return self.function(picture)
 
     def features(self, image, cores=None):

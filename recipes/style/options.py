@@ -4,7 +4,7 @@ from argparse import BooleanOptionalAction, Namespace
 
 from recipes.common import colours, command_line, images, lbfgs, losses, runs
 from recipes.style import memory, selections
-from recipes.style.implementations import (
+from recipes.style.defaults import (
     ARCHIVE_OF_OTHERS,
     EARLIER,
     EMBEDDED,

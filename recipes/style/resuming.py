@@ -164,19 +164,18 @@ def require_files(options):
                                    f'moved? Name it with --{dashed(name)}')
 
 
-def check_state(state, options, shapes):
+def check_state(state, options, shapes, terms):
     """Stop where a state is not one that a run with these options has kept.
 
     Args:
         state: `journal.State`.
         options: of the run.
         shapes: of the picture in each phase.
+        terms: how many the loss has.
 
     Raises:
         ArchiveError: says what differs.
     """
-    pixels = 2 if options.range_weight else 1  # the range and the total variation
-    terms = len(options.content_layers) + len(options.style_layers) + pixels
     phase = max(0, state.number - 1) // options.rounds if options.phases > 1 else 0
     wanted = {'phase': (state.phase, phase), 'seed': (state.seed, options.seed),
               'number of terms': (len(state.weights), terms),

@@ -25,8 +25,8 @@ class TiledStyleLoss(StyleLoss):
         self.core = core
         super().__init__(**arguments)
 
-    def _compile(self, terms):
-        """Compile the two passes, and what lies between them."""
+    def compile(self):
+        """Compile the two passes, and what lies between them; the first call does it too."""
         image, cores, units = T.tensor4('image'), T.lmatrix('cores'), T.lmatrix('units')
         places = {layer: units[index] for index, layer in enumerate(self.layers)}
         view = View(self.features(image, cores), cut(image, cores[len(self.layers)]),
@@ -49,7 +49,9 @@ class TiledStyleLoss(StyleLoss):
         self.push = theano.function([image, cores, units, *worth], T.grad(value, image),
                                     on_unused_input='ignore')
 
-    def __call__(self, picture):
+        self.function = self._in_tiles
+
+    def _in_tiles(self, picture):
         """Compute (weighted terms, gradient) of a picture (1, 3, rows, columns)."""
         tiling = tiles.Tiling(self.net, self.layers, picture.shape, self.core)
         passes = [(tile.window, tiling.cores(tile), tiling.units(tile)) for tile in tiling.tiles]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recipes.common import command_line as recipes_command_line
-from recipes.style.implementations import settings_of
+from recipes.style.defaults import settings_of
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def outcome(monkeypatch, capsys):
             return capsys.readouterr().err
         raise AssertionError('it has painted')
 
-    monkeypatch.setattr(styletransfer, 'make_loss', stop)
+    monkeypatch.setattr(styletransfer, 'Looker', stop)
     monkeypatch.setattr(runs, '_sync', lambda path: None)  # some hundred times is slow on disks
     return resume
 

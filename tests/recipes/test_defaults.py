@@ -27,7 +27,7 @@ from recipes import (
 )
 from recipes.common import command_line
 from recipes.common.networks import load_to
-from recipes.style.implementations import IMPLEMENTATIONS
+from recipes.style.defaults import IMPLEMENTATIONS
 
 WIDTHS = {**dict.fromkeys(models.NETWORKS, 1 / 32), **dict.fromkeys(all_cnn.FACTS, 1 / 24),
           'vgg19_quarter': 1 / 8, 'googlenet': 1 / 16, 'squeezenet': 1 / 16}

@@ -117,7 +117,7 @@ def test_a_finished_run_keeps_its_result_until_there_is_a_new_one(tmp_path, fini
 
     shutil.copytree(finished, tmp_path / 'run')
     with monkeypatch.context() as patch:
-        patch.setattr(styletransfer, 'make_loss', stop)
+        patch.setattr(styletransfer, 'Looker', stop)
         with pytest.raises(Stopped):
             paint('--resume', tmp_path / 'run', '--rounds', '4')
     assert_same(tmp_path / 'run', finished)
