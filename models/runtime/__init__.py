@@ -2,10 +2,10 @@
 
 What exists only because the two stopped is in this package: `removed_names` gives back names of
 numpy and Python that Theano asks for, `start` finds compiler and BLAS and imports Theano,
-`theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and
-`lasagne_functions` have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling`, `generators` and `gram` are faster ops
-in the place of Theano's, in C, and `compiling` compiles on all cores. `xla` runs compiled functions
-on a GPU. Nothing else in the archive knows of it.
+`theano_mends` and `lasagne_mends` repair what broke since, `lasagne_layers` and `lasagne_functions`
+have what of Lasagne 0.2 its last release lacks. `convolution`, `pooling`, `generators` and `gram`
+are faster ops in the place of Theano's, in C, and `compiling` compiles on all cores. `xla` runs
+compiled functions on a GPU. Nothing else in the archive knows of it.
 """
 
 import sys
