@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parent.parent / 'recipes'
-PATIENCE = 1.2  # seconds of silence before something is said; busy machines add as much
+PATIENCE = 2.2  # seconds of silence before something is said: most errors come before
 TICK = 0.25     # seconds between two looks at the clock
 BAR = 20        # letters
 

@@ -170,7 +170,7 @@ print(survey.sentence())
 pairs, titles = [], []
 for channel in survey.liveliest(ROWS):
     both = [deconvnet.show(library[key], images.prepare(library[key], mean_pixel),
-                           [(channel, None)], look, project, net[LAYER])
+                           [(channel, None)], look, project, net[LAYER])[:2]
             for key in survey.best((channel, None), 9)]
     pairs.append(figures.mosaic([
         figures.mosaic([maps.signed(projection) for _, projection in both], 3),

@@ -166,8 +166,9 @@ class StyleLoss:
 
     def weigh(self, weights):
         """Set the weights of the terms, a dict by name."""
-        for name, weight in weights.items():
-            self.weights[name].set_value(np.asarray(weight, theano.config.floatX))
+        with np.errstate(over='ignore'):  # beyond float32 it is infinite, and so is the loss
+            for name, weight in weights.items():
+                self.weights[name].set_value(np.asarray(weight, theano.config.floatX))
 
     def aim_at(self, targets):
         """Set what the picture should match, `Targets`."""

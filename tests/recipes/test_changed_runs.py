@@ -176,10 +176,11 @@ def array_changes(arrays):
     """Yield (name, arrays) with each array taken out or made something else."""
     for name, array in arrays.items():
         yield name, {key: value for key, value in arrays.items() if key != name}
+        with np.errstate(over='ignore'):
+            halved = array.astype('float16' if array.dtype.kind in 'fi' else array.dtype)
         others = [np.array('x'), np.array(-1), np.array(2 ** 40), np.array(np.nan),
-                  np.zeros((0,)), np.zeros((2, 3)), array.ravel()[:-1],
-                  np.full_like(array, 7), array.astype('float16' if array.dtype.kind in 'fi'
-                                                       else array.dtype)]
+                  np.zeros((0,)), np.zeros((2, 3)), array.ravel()[:-1], np.full_like(array, 7),
+                  halved]
         if array.dtype.kind == 'f':
             others.append(np.full_like(array, np.nan))
         for other in others:

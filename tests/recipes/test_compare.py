@@ -143,8 +143,8 @@ def test_a_saliency_figure_is_compared_by_its_maps(tmp_path, shared_data):
     folder = shared_data / 'figures'
     panels = compare.grids.cut(images.read(manifest.find(figure, folder)), *figure.grid)
     Image.fromarray(compare.without_frame(panels[0])).save(tmp_path / 'snake.png')
-    saliency.main([str(tmp_path / 'snake.png'), '--size', '96', '--quiet', '--out',
-                   str(tmp_path / 'run')])
+    saliency.main([str(tmp_path / 'snake.png'), '--method', 'guided', '--size', '96', '--quiet',
+                   '--out', str(tmp_path / 'run')])
     out, failure = run(tmp_path, tmp_path / 'run', folder)
     assert failure is None
     with open(out / 'measures.csv') as file:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from recipes import styletransfer
-from recipes.common import animations, colours, images
+from recipes.common import animations, colours, images, runs
 from recipes.style import journal, memory
 
 SMALL = ['--size', '32', '--rounds', '1', '--evals', '3', '--quiet']
@@ -113,7 +113,7 @@ def test_frames_and_their_animation(tmp_path, monkeypatch):
 
 
 def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
-    run = styletransfer.runs.Run('test', tmp_path / 'run')
+    run = runs.Run('test', tmp_path / 'run')
     pictures = [np.full((17, 21, 3), level, 'uint8') for level in (0, 128, 255)]
     monkeypatch.setattr(animations.shutil, 'which', lambda name: None)
     assert animations.save_mp4(run, 'process.mp4', pictures) is False
@@ -136,7 +136,7 @@ def test_an_mp4_where_ffmpeg_is(tmp_path, monkeypatch):
 
 def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = styletransfer.runs.Run('test', 'run:1')
+    run = runs.Run('test', 'run:1')
     script = tmp_path / 'ffmpeg'
     script.write_text('#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n'
                       'echo "$last" > "${last#file:}"\n')
