@@ -93,7 +93,7 @@ def check_environment():
 
 
 def silence_old_warnings():
-    """Have warnings in Theano's and Lasagne's own code, about numpy names and files, never be errors.
+    """Have warnings in Theano's and Lasagne's own code, about names and files, never be errors.
 
     Their versions are fixed, and the names work in the numpy that goes with them; `-W error` is
     about the user's code.
