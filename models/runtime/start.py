@@ -100,7 +100,7 @@ def silence_old_warnings():
     """
     for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning):
         warnings.filterwarnings('ignore', category=category,
-                                module=r'(theano|lasagne|numpy\.distutils)(\.|$)')
+                                module=r'(.*/)?(theano|lasagne|numpy[./]distutils)([./]|$)')
 
 
 def import_theano():
