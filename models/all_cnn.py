@@ -15,8 +15,8 @@ recipes/train_all_cnn.py: the archive's networks are for looking into.
 
 from functools import partial
 
+from models.blocks import convolution, mean_over_positions, pooling, probabilities, scaled
 from models.facts import Facts
-from models.vgg import convolution, mean_over_positions, pooling, probabilities, scaled
 
 FILTERS = (96, 192)
 PUBLISHED_ERRORS = {'base_cnn_c': 9.74, 'strided_cnn_c': 10.19, 'conv_pool_cnn_c': 9.31,

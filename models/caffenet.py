@@ -17,8 +17,8 @@ whose root mean square is above 0.1 are set back to it belongs to training.
 
 from functools import partial
 
+from models.blocks import classifier, convolution, pooling, response_normalisation, scaled
 from models.facts import Facts
-from models.vgg import classifier, convolution, pooling, response_normalisation, scaled
 
 GROUPS = 2
 

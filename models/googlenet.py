@@ -9,9 +9,8 @@ which is the same at the paper's 224 pixels and lets a picture have any size.
 
 from functools import partial
 
-from models.facts import Facts
-from models.squeezenet import concatenation
-from models.vgg import (
+from models.blocks import (
+    concatenation,
     convolution,
     dense,
     mean_over_positions,
@@ -20,6 +19,7 @@ from models.vgg import (
     response_normalisation,
     scaled,
 )
+from models.facts import Facts
 
 # Filters of each module: 1x1; 3x3 and before it; 5x5 and before it; behind the pooling.
 INCEPTIONS = {'3a': (64, 96, 128, 16, 32, 32), '3b': (128, 128, 192, 32, 96, 64),

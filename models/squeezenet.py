@@ -7,10 +7,15 @@ does.
 
 from functools import partial
 
+from models.blocks import (
+    concatenation,
+    convolution,
+    mean_over_positions,
+    pooling,
+    probabilities,
+    scaled,
+)
 from models.facts import Facts
-from models.vgg import convolution, mean_over_positions, pooling, probabilities, scaled
-
-from lasagne.layers import ConcatLayer
 
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128),     # filters of squeeze, of each
          6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}   # expand
@@ -38,11 +43,6 @@ def fire(name, squeeze, expand):
             (ones, partial(convolution, filters=expand, size=1)),
             (threes, partial(convolution, filters=expand), narrow),
             (f'{name}/concat', concatenation, ones, threes)]
-
-
-def concatenation(*incomings, array, name):
-    """Build the channels of several layers, one after another."""
-    return ConcatLayer(incomings, name=name)
 
 
 # Units of the style layers see 3, 15, 23, 47 and 111 pixels (VGG-19's 3 to 156), of the content 63

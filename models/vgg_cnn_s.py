@@ -7,8 +7,8 @@ keeps partial windows. Its normalisation has alpha 5e-4 and k 2.
 
 from functools import partial
 
+from models.blocks import classifier, convolution, pooling, response_normalisation, scaled
 from models.facts import Facts
-from models.vgg import classifier, convolution, pooling, response_normalisation, scaled
 
 
 def vgg_cnn_s(pool='max', width=1, classes=1000):

@@ -3,7 +3,7 @@
     with waiting.doing('reading the weights of vgg19'):
         ...
 
-A recipe that has written nothing on stderr for a second says what it is doing, for how long, and
+A recipe that has written nothing on stderr for two seconds says what it is doing, for how long, and
 how much of it is done where that is known. `import models` begins this in the archive's own
 recipes, without --quiet; in other programs `doing` does nothing. It is one thread that looks at the
 clock: whatever takes long, known to be slow or not, is told.

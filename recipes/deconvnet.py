@@ -77,15 +77,15 @@ def compile_deconvnet(net, name=None):
         name: of the layer whose activations are projected; None takes the class scores.
 
     Returns:
-        Function: (images (batch, channels, rows, columns), seed of the layer's shape) -> what of
-        the seed reaches the pixels, of the images' shape.
+        Function: (images (batch, channels, rows, columns), target of the layer's shape) -> what of
+        the target reaches the pixels, of the images' shape.
 
     Raises:
         ArchiveError: a layer on the way down has no transpose here, such as average pooling.
     """
-    layer, image, seed = _variables(net, name)
-    *_, (_, signal) = steps_down(net, layer, image, seed)
-    return theano.function([image, seed], signal, on_unused_input='ignore')
+    layer, image, target = _variables(net, name)
+    *_, (_, signal) = steps_down(net, layer, image, target)
+    return theano.function([image, target], signal, on_unused_input='ignore')
 
 
 def compile_steps(net, name=None):
@@ -95,26 +95,26 @@ def compile_steps(net, name=None):
         net, name: as of `compile_deconvnet`.
 
     Returns:
-        (names, function): of the layers on the way down, the picture's last; (images, seed) -> the
-        signal that reaches each of them, (batch, channels, rows, columns).
+        (names, function): of the layers on the way down, the picture's last; (images, target) ->
+        the signal that reaches each of them, (batch, channels, rows, columns).
 
     Raises:
         ArchiveError: as `compile_deconvnet`.
     """
-    layer, image, seed = _variables(net, name)
-    layers, signals = zip(*steps_down(net, layer, image, seed))
+    layer, image, target = _variables(net, name)
+    layers, signals = zip(*steps_down(net, layer, image, target))
     return ([graphs.name_of(net, one) for one in layers],
-            theano.function([image, seed], list(signals), on_unused_input='ignore'))
+            theano.function([image, target], list(signals), on_unused_input='ignore'))
 
 
 def _variables(net, name):
     """The layer of a name, its network's input and a variable for a signal of its shape."""
     (layer,) = projections.layers_of(net, None if name is None else [name])
     image = graphs.input_layer(net, [layer]).input_var
-    return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('seed')
+    return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('target')
 
 
-def steps_down(net, layer, image, seed):
+def steps_down(net, layer, image, target):
     """Go with a layer's signal down to the picture, as expressions.
 
     Zeiler & Fergus 2014, section 2.1: unpooling, rectification, transposed filtering.
@@ -123,7 +123,7 @@ def steps_down(net, layer, image, seed):
         net: dict of layers, or a last layer, for names in messages.
         layer: where the signal starts.
         image: pictures (batch, channels, rows, columns), whose switches are used.
-        seed: of the layer's shape.
+        target: of the layer's shape.
 
     Returns:
         List of (layer, the signal that reaches it), from the given layer to the input.
@@ -133,7 +133,7 @@ def steps_down(net, layer, image, seed):
     """
     layers = lasagne.layers.get_all_layers(layer)
     outputs = dict(zip(layers, lasagne.layers.get_output(layers, image, deterministic=True)))
-    signals, steps = defaultdict(list, {layer: [seed]}), []
+    signals, steps = defaultdict(list, {layer: [target]}), []
     for above in reversed(layers):
         signal = sum(signals[above])
         steps.append((above, signal))
@@ -261,8 +261,8 @@ def main(arguments=None):
         if options.explicit:
             layers, go_down = compile_steps(net, options.layer)
 
-            def project(images_, seed):
-                return go_down(images_, seed)[-1]
+            def project(images_, target):
+                return go_down(images_, target)[-1]
         else:
             project = projections.compile_projection(net, [options.layer], 'deconvnet')
         batches = tqdm(pictures.batches(), disable=options.quiet, unit='batch')
@@ -288,7 +288,7 @@ def main(arguments=None):
             (best,) = survey.best(groups[0][0], 1)
             image = images.prepare(pictures.read(best), mean_pixel)
             (activations,) = look(image)
-            save_steps(run, layers, go_down(image, seed_of(groups[0], activations, options.layer,
+            save_steps(run, layers, go_down(image, target_of(groups[0], activations, options.layer,
                                                            options.keep)))
         with run.writing('figure.png') as path:
             titles, pairs = zip(*(sheets[index] for index in survey.order(groups)))
@@ -462,7 +462,7 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
         image: as the network takes it, (1, 3, rows, columns).
         group: list of units, (channel, place or None for the strongest).
         look: images -> [activations].
-        project: (images, seed) -> projections.
+        project: (images, target) -> projections.
         layer: Lasagne's, of the units.
         keep: 'unit' and 'together' keep these units, 'channel' the whole channel of the first.
 
@@ -470,8 +470,8 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
         `Shown`.
     """
     (activations,) = look(image)
-    seed = seed_of(group, activations, layer.name, keep)
-    projection = project(image, seed)[0]
+    target = target_of(group, activations, layer.name, keep)
+    projection = project(image, target)[0]
     window = maps.window_of(projection)
     drawn = tuple(figures.tile(part, max(TILE, *part.shape[:2])) for part in (
         maps.signed(projection[(slice(None), *window)], 100), rgb[window]))
@@ -484,7 +484,7 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
                  *drawn)
 
 
-def seed_of(group, activations, layer, keep='unit'):
+def target_of(group, activations, layer, keep='unit'):
     """What a group of units sends down: their activations, zero elsewhere.
 
     Args:
@@ -494,9 +494,9 @@ def seed_of(group, activations, layer, keep='unit'):
         keep: as of `show`.
     """
     if keep == 'channel':
-        seed = np.zeros_like(activations)
-        seed[:, group[0][0]] = activations[:, group[0][0]]
-        return seed
+        target = np.zeros_like(activations)
+        target[:, group[0][0]] = activations[:, group[0][0]]
+        return target
     return sum(projections.unit_target(activations, layer, *unit, at_value=True)
                for unit in dict.fromkeys(group))
 

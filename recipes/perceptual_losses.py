@@ -9,7 +9,6 @@ Super-Resolution": instead of optimising each picture, train a residual network 
 losses, with photos of any kind. Instance normalisation: Ulyanov et al. 2016.
 """
 
-import models  # noqa: F401 - prepares Theano
 from models import feedforward
 from models.errors import ArchiveError, Incomplete
 

@@ -10,7 +10,6 @@ and Stylized Images": a pyramid that joins noise at several scales, trained on G
 Convolutions go round the edges, so a texture can be laid side by side with itself.
 """
 
-import models  # noqa: F401 - prepares Theano
 from models.errors import ArchiveError
 from models.feedforward import DIALECTS
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import models
 from models import all_cnn, feedforward, networks
+from models.blocks import POOLINGS
 from models.errors import ArchiveError, one_line
-from models.vgg import POOLINGS
 from models.weights import conversion, download, files, generators, layouts, normalisation, sources
 
 from lasagne.layers import Conv2DLayer, InputLayer, Pool2DLayer

@@ -7,9 +7,9 @@ import warnings
 
 import models
 from models import process, waiting
+from models.blocks import POOLINGS
 from models.errors import ArchiveError, Incomplete, Notice, one_line, reason_of
 from models.runtime.xla import devices
-from models.vgg import POOLINGS
 from models.weights import files
 
 from tqdm import tqdm

@@ -1,12 +1,8 @@
 """Painting with a trained generator: pictures of any size, within the memory that there is."""
 
-import contextlib
-import os
 import tempfile
 import threading
-from pathlib import Path
 
-import models  # noqa: F401 - prepares Theano
 from models import feedforward
 from models.errors import ArchiveError
 from models.weights import files
@@ -14,7 +10,7 @@ from models.weights import files
 import numpy as np
 import threadpoolctl
 
-from recipes.common import colours, images
+from recipes.common import colours, images, machine
 from recipes.feedforward import generators
 from recipes.feedforward.strips import Strips
 
@@ -39,7 +35,7 @@ class Painter:
 
     def __init__(self, path, memory=None):
         self.net, self.description = generators.load(path)
-        self.memory = memory or of_machine() / 2
+        self.memory = memory or machine.memory() / 2
         self.mean_pixel = np.array(files.VGG_MEAN_PIXEL, 'float32')
         self.strips = Strips(self.net, generators.has_own_statistics(self.description))
         self._whole = None
@@ -110,15 +106,6 @@ class Painter:
                    for scale in range(1, self.description.scales + 1)]
         noise = [(rows // factor, columns // factor) for factor in factors]
         return [(rows, columns)] * self.description.photo + noise * bool(self.description.noise)
-
-
-def of_machine():
-    """Give the bytes of memory of this machine, or of the group that this process is in."""
-    limits = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
-    for group in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
-        with contextlib.suppress(OSError, ValueError):  # no such group, or no limit
-            limits.append(int(Path(group).read_text()))
-    return min(limits)
 
 
 class Task:

@@ -2,12 +2,12 @@
 
 import time
 
-import models  # noqa: F401 - prepares Theano
-
 import numpy as np
-import scipy.optimize
 import theano
 import theano.tensor as T
+
+from recipes.common import lbfgs
+from recipes.common.objective import Objective
 
 REPEATS = 5  # of a timing
 
@@ -26,7 +26,8 @@ class Optimisation:
         picture, photo = T.tensor4('picture'), T.tensor4('photo')
         total = loss.total(loss.terms(picture, photo))
         self.measure = theano.function([picture, photo], total)
-        self._both = theano.function([picture, photo], [total, T.grad(total, picture)])
+        self._both = theano.function([picture, photo], [total.dimshuffle('x'),
+                                                        T.grad(total, picture)])
 
     def losses(self, photo, evaluations):
         """Optimise from the photo.
@@ -38,23 +39,12 @@ class Optimisation:
         Returns:
             (losses, seconds): the lowest loss after each evaluation, and the time until then.
         """
-        lowest, seconds, begun = [], [], time.perf_counter()
-
-        def both(x):
-            loss, gradient = self._both(x.reshape(photo.shape).astype('float32'), photo)
-            lowest.append(min(float(loss), lowest[-1]) if lowest else float(loss))
-            seconds.append(time.perf_counter() - begun)
-            if len(lowest) == evaluations:
-                raise StopIteration
-            return float(loss), gradient.ravel().astype('float64')
-
-        # Unlike the recipes' rounds, nothing is kept but the losses.
-        try:
-            scipy.optimize.fmin_l_bfgs_b(both, photo.ravel().astype('float64'), maxfun=10 ** 9,
-                                         maxiter=10 ** 9, factr=0, pgtol=0)
-        except StopIteration:
-            pass
-        return np.array(lowest), np.array(seconds)
+        seconds, begun = [], time.perf_counter()
+        objective = Objective(lambda picture: self._both(picture, photo), photo.shape,
+                              lambda *_: seconds.append(time.perf_counter() - begun))
+        list(lbfgs.minimise(objective, photo, 1, evaluations))
+        losses = np.minimum.accumulate([terms.sum() for terms in objective.history])
+        return losses[:evaluations], np.array(seconds[:evaluations])  # a round may overrun
 
 
 def seconds_of(function, *arguments):

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import models  # noqa: F401 - prepares Theano
 from models import feedforward
 from models.errors import ArchiveError
 from models.layers import PadLayer, Rule

@@ -12,8 +12,6 @@ import tempfile
 from collections import namedtuple
 from pathlib import Path
 
-import models  # noqa: F401 - prepares Theano
-
 import numpy as np
 from PIL import Image
 

@@ -1,12 +1,9 @@
 """How much memory a style transfer takes, and tiles that make it fit."""
 
-import os
 from collections import namedtuple
 from math import ceil
-from pathlib import Path
 
 from models.errors import ArchiveError
-from models.runtime.xla import devices
 
 import lasagne
 
@@ -30,17 +27,6 @@ FEWEST_CORRECTIONS = 3  # fewer, and L-BFGS is little better than the steepest d
 # core: of the photo's tiles, (rows, columns) in pixels, or None for one tile; painting_core: of
 # the paintings'; corrections: L-BFGS's m, None for Adam; bytes: in all, predicted.
 Plan = namedtuple('Plan', 'core painting_core corrections bytes')
-
-
-def of_machine():
-    """The bytes of memory that a run may have: the device's, the machine's or its group's."""
-    limits = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
-    for group in ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'):
-        try:
-            limits.append(int(Path(group).read_text()))
-        except (OSError, ValueError):
-            pass  # no such group, or no limit
-    return devices.memory() or min(limits)
 
 
 def activations_per_pixel(net, layers):

@@ -2,8 +2,8 @@
 
 from argparse import BooleanOptionalAction, Namespace
 
-from recipes.common import colours, command_line, images, lbfgs, losses, runs
-from recipes.style import memory, selections
+from recipes.common import colours, command_line, images, lbfgs, losses, machine, runs
+from recipes.style import selections
 from recipes.style.defaults import (
     ARCHIVE_OF_OTHERS,
     EARLIER,
@@ -237,7 +237,7 @@ def fill_in(options):
         if getattr(options, name, None) is None:
             setattr(options, name, value)
     if options.memory is None:
-        options.memory = memory.of_machine() // 2
+        options.memory = machine.memory() // 2
     if options.style_blend is None:
         options.style_blend = [1.0] * len(options.style)
 

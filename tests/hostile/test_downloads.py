@@ -16,7 +16,7 @@ MOST_REQUESTS = 40
 
 
 def tried(folder, patience):
-    """Return what became of each server, alone and with a mirror, after so many seconds each."""
+    """Try each server alone and with a mirror, for so many seconds each: a list of outcomes."""
     environment = {name: value for name, value in os.environ.items()
                    if not name.lower().endswith('_proxy')}
     run = subprocess.run(

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parent / 'pictures.py'
 
 
 def outcome_of(python, *arguments, timeout):
-    """Return what came of the mutants of some forms, or of a file."""
+    """Read mutants of some formats, or a file, in a process of its own: the outcome."""
     done = python(SCRIPT, *arguments, timeout=timeout)
     last = done.stdout.splitlines()[-1:] or ['nothing']
     killed = signal.Signals(-done.returncode).name if done.returncode < 0 else 'an error'

@@ -48,7 +48,7 @@ def kilobytes(what):
 
 
 def attempt(command, path):
-    """Return what became of a file: 'read', 'refused', or what should not be."""
+    """Try a file: 'read', 'refused', or the failure's name."""
     target = f'{path}.out.npz'
     try:
         if command == 'unpickle':  # to see that what is not guarded is found out

@@ -69,7 +69,7 @@ def run(files, command='convert', seconds=SECONDS):
 
 
 def _run_some(paths, command, seconds, folder):
-    """Return what became of the files as far as the process lived."""
+    """Try files in one process: the outcomes until it ended."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONHASHSEED': '0'}
     process = subprocess.run(
         [sys.executable, str(TRIAL), str(MEGABYTES), str(seconds)], cwd=folder, env=environment,

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import models
-from models import caffenet, vgg
+from models import blocks, caffenet
 from models.errors import ArchiveError
 
 import lasagne
@@ -99,7 +99,7 @@ def normalised_by_hand(x, size, alpha, beta, k):
 def test_response_normalisation_is_caffes(channels, constants, dtype, tolerance):
     variable = theano.tensor.TensorType(dtype, (False,) * 4)()
     below = InputLayer((None, channels, None, None), variable)
-    layer = vgg.response_normalisation(below, array=None, name='norm', **constants)
+    layer = blocks.response_normalisation(below, array=None, name='norm', **constants)
     x = np.random.RandomState(0).uniform(-200, 200, (2, channels, 3, 4)).astype(dtype)
     expected = normalised_by_hand(x.astype('float64'), **{'size': 5, 'alpha': 1e-4, 'beta': 0.75,
                                                           'k': 1, **constants})
@@ -121,7 +121,7 @@ def test_poolings_have_caffes_number_of_windows(size, stride, pad, partial):
     """Of every pooling in the zoo; one of stride 1 has no partial windows."""
     array = np.zeros((1, 1, 40, 40), 'float32')
     for length in range(size, 40):
-        layer = vgg.pooling(InputLayer((None, 1, length, length)), 'max', None, 'pool', size,
+        layer = blocks.pooling(InputLayer((None, 1, length, length)), 'max', None, 'pool', size,
                             stride, pad, ignore_border=not partial)
         expected = caffes_pooled_length(length, size, stride, pad)
         assert layer.output_shape[2:] == (expected, expected)

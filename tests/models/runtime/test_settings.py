@@ -28,7 +28,7 @@ def theanorc(tmp_path, monkeypatch):
 
 
 def complaint(options=()):
-    """Return what the archive says of the user's settings; options are those of Theano."""
+    """The archive's error on the user's settings; options are those of Theano."""
     with pytest.raises(CannotRun) as problem:
         found = settings.settings_of_the_user()
         settings.check_before_import(found)

@@ -160,7 +160,7 @@ def target(tmp_path):
 
 
 def names(target):
-    """Return what is in the folder, except the lock that never goes."""
+    """List the folder's files, except the lock, which stays."""
     return sorted(path.name for path in target.parent.iterdir() if path.suffix != '.lock')
 
 

@@ -8,7 +8,7 @@ from models.errors import ArchiveError
 import numpy as np
 import pytest
 
-from recipes.common import command_line
+from recipes.common import command_line, machine
 from recipes.style import memory
 
 CONTENT, STYLE = ['conv4_2'], ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1', 'conv5_1']
@@ -86,5 +86,5 @@ def test_what_is_no_memory_is_refused(text):
 
 
 def test_this_machine_has_some():
-    assert 1e8 < memory.of_machine() < 1e15
-    assert np.isfinite(memory.of_machine())
+    assert 1e8 < machine.memory() < 1e15
+    assert np.isfinite(machine.memory())
