@@ -28,6 +28,7 @@ def whole():
 def style_loss(made=StyleLoss, **options):
     loss = made(net=stack(), **AIMS, **options)
     loss.aim_at(Looker(loss).targets(picture(), [Painting(picture(40, 24))]))
+    loss.compile()
     return loss
 
 
