@@ -37,6 +37,7 @@ def prepare():
             gram,
             imports,
             lasagne_mends,
+            module_cache,
             pooling,
             theano_mends,
         )
@@ -44,7 +45,7 @@ def prepare():
 
         imports.apply()
         theano_mends.apply()
-        for faster in (compiling, convolution, pooling, generators, gram):
+        for faster in (module_cache, compiling, convolution, pooling, generators, gram):
             faster.apply()
         lasagne_mends.apply()
         devices.apply()

@@ -22,7 +22,7 @@ import theano.tensor.nnet.neighbours
 import theano.tensor.random.basic
 from theano.compile import builders
 from theano.graph.basic import clone_get_equiv
-from theano.graph.op import ExternalCOp, OpenMPOp
+from theano.graph.op import COp, ExternalCOp, Op, OpenMPOp
 from theano.link.c.basic import CLinker
 from theano.link.c.interface import CLinkerObject, CLinkerOp
 from theano.scan import utils as scan_utils  # theano.scan itself is a function
@@ -41,6 +41,7 @@ def apply():
     mend_compiler_flags()
     mend_cache_of_external_code()
     mend_cache_of_ops_without_properties()
+    mend_constant_folding()
     mend_pooling_ties()
     mend_mean_pooling_with_padding()
     mend_relu()
@@ -119,6 +120,18 @@ def mend_cache_of_ops_without_properties():
         return version, signature
 
     CLinker.cmodule_key_ = cmodule_key_
+
+
+def mend_constant_folding():
+    """Fold constants in Python where an op has it.
+
+    Theano makes a C module for each kind of constant expression, and runs it once: a quarter of the
+    time from graph to function, 1.3 s of 5 for a style transfer.
+    """
+    def python_constant_folding(self, node):
+        return type(self).perform is not Op.perform
+
+    COp.python_constant_folding = python_constant_folding
 
 
 def mend_pooling_ties():
