@@ -141,17 +141,17 @@ class Distillation:
     """
 
     def __init__(self, student, teacher, examples):
-        self.student, self.teacher = student, teacher
+        self.student, self.teacher, self.examples = student, teacher, examples
         self.parameters = lasagne.layers.get_all_params(student['conv3_1'], trainable=True)
         self.projections = [theano.shared(projection, f'projection {name}') for name, projection
                             in zip(DISTILLED, least_squares(student, teacher, examples))]
         self.adam = training.Adam([*self.parameters, *self.projections])
-        self.functions = {average: self.compile_step(average, variances(teacher, examples, average))
-                          for average in (True, False)}
+        self.functions = {}  # with mean pooling and with max, each compiled at its first step
         self.variables = [*self.parameters, *self.projections, *self.adam.state]
 
-    def compile_step(self, average, variances):
+    def compile_step(self, average):
         """Compile (batch, offsets) -> relative errors of the layers, which takes a step of Adam."""
+        variances = variances_of(self.teacher, self.examples, average)
         batch, offsets = T.tensor4('batch'), T.lvector('offsets')
         own = outputs_of(self.student, batch, average)
         wanted = outputs_of(self.teacher, batch, average)
@@ -169,6 +169,8 @@ class Distillation:
     def step(self, batch, average, offsets, rate):
         """Take a step; give the relative errors of the layers."""
         self.adam.rate.set_value(np.float32(rate))
+        if average not in self.functions:
+            self.functions[average] = self.compile_step(average)
         return self.functions[average](batch, offsets)
 
     def weights(self):
@@ -189,7 +191,7 @@ def outputs_of(net, batch, average):
     return outputs
 
 
-def variances(net, batches, average):
+def variances_of(net, batches, average):
     """Measure the variance of each distilled layer with mean or max pooling: name to a number."""
     batch = T.tensor4('batch')
     moments = theano.function([batch], [f(x) for x in outputs_of(net, batch, average)
