@@ -31,12 +31,12 @@ def page_of(notebooks):
              for name, notebook in notebooks.items()]
     parts = ['<!DOCTYPE html>', '<html lang="en"><head><meta charset="utf-8">',
              '<meta name="viewport" content="width=device-width, initial-scale=1">',
-             f'<title>The papers, rerun</title><style>{STYLE}</style></head><body>',
+             f'<title>The papers, rerun</title><style>{STYLE}</style></head><body><main>',
              '<h1>The papers, rerun</h1>', f'<p>{INTRODUCTION}</p>',
              f'<nav><ol>{"".join(links)}</ol></nav>']
     for name, notebook in notebooks.items():
         parts += section_of(name, notebook)
-    return '\n'.join([*parts, '</body></html>\n'])
+    return '\n'.join([*parts, '</main></body></html>\n'])
 
 
 def section_of(name, notebook):

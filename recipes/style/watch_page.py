@@ -54,7 +54,7 @@ class Watch:
         latest = picture('result.png', 'result.png, the best of all evaluations') if best else \
             ''.join(shown[:1])
         figures.fill_page(self.run, 'watch.html', PAGE, {
-            'refresh': '' if ended else f'<meta http-equiv="refresh" content="{EVERY:.0f}">',
+            'seconds': '0' if ended else f'{EVERY:g}',  # until it is loaded again
             'name': in_page(self.title), 'status': in_page(status),
             'latest': latest, 'heading': 'Rounds, the newest first' if rounds else '',
             'pictures': ''.join(shown), 'curves': curves(history, self.names)})

@@ -4,27 +4,39 @@ In headless Chromium, by axe-core where the test extra brought it (Python 3.10 a
 """
 
 import importlib.resources
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from recipes import feature_atlas, layer_features
+from recipes import compare, feature_atlas, layer_features, styletransfer
 from recipes.common import images
 
 WIDTHS = (400, 1400)
+NOTEBOOKS = Path(__file__).parents[2] / 'notebooks' / 'index.html'
 
 
 @pytest.fixture(scope='module')
 def pages(tmp_path_factory):
-    """Return {name: address} of an atlas and of a tour of two layers, of one small picture."""
+    """Return {name: address}: an atlas and a tour of two layers, of one small picture; what a style
+    transfer shows of itself; a comparison; the gallery of notebooks."""
     folder = tmp_path_factory.mktemp('pages')
     Image.fromarray(images.resize(images.read(images.PAINTING), 64)).save(folder / 'p.png')
     small = [str(folder / 'p.png'), '--layers', 'conv1_1,conv2_1', '--size', '64', '--quiet',
              '--out']
     feature_atlas.main([*small, str(folder / 'atlas'), '--patches', '1'])
     layer_features.main([*small, str(folder / 'tour'), '--channels', '3'])
-    return {'atlas': (folder / 'atlas' / 'atlas.html').as_uri(),
-            'tour': (folder / 'tour' / 'index.html').as_uri()}
+    watch = folder / 'watch'
+    styletransfer.main(['--size', '16', '--rounds', '1', '--evals', '2', '--quiet', '--watch',
+                        '--out', str(watch)])
+    text = (watch / 'watch.html').read_text()  # while a run goes on, the page loads itself again
+    (watch / 'on.html').write_text(text.replace('data-seconds="0"', 'data-seconds="0.5"'))
+    compare.main([str(watch), str(watch), '--quiet', '--out', str(folder / 'compare')])
+    files = {'atlas': folder / 'atlas' / 'atlas.html', 'tour': folder / 'tour' / 'index.html',
+             'watch': watch / 'watch.html', 'watch on': watch / 'on.html', 'compare': folder / 'compare' / 'compare.html',
+             'notebooks': NOTEBOOKS}
+    return {name: path.as_uri() for name, path in files.items()}
 
 
 @pytest.fixture
@@ -55,7 +67,8 @@ def every(driver, selector):
 
 
 @pytest.mark.parametrize('width', WIDTHS)
-@pytest.mark.parametrize('name', ['atlas', 'tour'])
+@pytest.mark.parametrize('name', ['atlas', 'tour', 'watch', 'watch on', 'compare',
+                                  'notebooks'])
 def test_pages_fit_and_are_accessible(driver, pages, name, width):
     open_at(driver, pages[name], width)
     assert driver.execute_script('return document.documentElement.scrollWidth <= innerWidth')
@@ -65,6 +78,23 @@ def test_pages_fit_and_are_accessible(driver, pages, name, width):
         'const done = arguments[0]; axe.run().then(found => done(found.violations.map('
         'one => `${one.id}: ${one.help}: ${one.nodes[0].html}`)));')
     assert not found
+
+
+def test_a_page_of_a_run_that_goes_on_can_be_held(driver, pages):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def is_another():
+        return driver.execute_script('return window.seen') is None
+
+    open_at(driver, pages['watch'], 1400)
+    assert not one(driver, '#hold').is_displayed()
+    open_at(driver, pages['watch on'], 1400)
+    driver.execute_script('window.seen = true')
+    WebDriverWait(driver, 20).until(lambda _: is_another())
+    one(driver, '#hold').click()
+    driver.execute_script('window.seen = true')
+    time.sleep(1.5)
+    assert not is_another()
 
 
 def test_the_tour_is_browsed_by_list_keys_and_search_and_outlives_a_reload(driver, pages):
