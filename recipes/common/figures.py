@@ -52,11 +52,12 @@ def save_panels(path, panels, scale='paper', width=4.0):
 
     Args:
         path: of the PNG.
-        panels: list of `Panel`.
+        panels: list of `Panel` of one subject; each is drawn in the shape of the first.
         scale: one of SCALES.
         width: of each, in inches.
     """
-    aspect = max(panel.picture.shape[0] / panel.picture.shape[1] for panel in panels)
+    rows, columns = panels[0].picture.shape[:2]
+    extent, aspect = (0, columns, rows, 0), rows / columns
     figure = Figure(figsize=(width * len(panels), width * (min(3, aspect) + 0.35)),
                     layout='constrained')
     FigureCanvasAgg(figure)
@@ -67,17 +68,18 @@ def save_panels(path, panels, scale='paper', width=4.0):
             one.axis('off')
         _set_title(axis, panel.title)
         if panel.picture.ndim == 3:
-            axis.imshow(panel.picture, interpolation='lanczos')
+            axis.imshow(panel.picture, interpolation='lanczos', extent=extent)
         elif panel.names is None:
             below.axis('on')
-            drawn = axis.imshow(panel.picture, SCALES[scale], interpolation='nearest')
+            drawn = axis.imshow(panel.picture, SCALES[scale], interpolation='nearest',
+                                extent=extent)
             figure.colorbar(drawn, cax=below, orientation='horizontal', ticks=MaxNLocator(4))
         else:
-            _draw_names(axis, below, panel)
+            _draw_names(axis, below, panel, extent)
     _save(figure, path)
 
 
-def _draw_names(axis, below, panel):
+def _draw_names(axis, below, panel, extent):
     """Draw a map of classes, those at most places in colours of their own, and their names below.
     """
     values, counts = np.unique(panel.picture, return_counts=True)
@@ -88,7 +90,7 @@ def _draw_names(axis, below, panel):
         places[panel.picture == value] = place
     colours = [*colormaps['tab10'].colors[:len(shown)], (0.85, 0.85, 0.85)]
     axis.imshow(places, ListedColormap(colours), vmin=-0.5, vmax=len(shown) + 0.5,
-                interpolation='nearest')
+                interpolation='nearest', extent=extent)
     named = [Patch(color=colours[place], label=names.in_title(panel.names[int(value)]))
              for place, value in enumerate(shown)]
     if len(rest):

@@ -31,6 +31,7 @@ def test_the_saved_pictures_are_classified_as_their_class(finished):
         assert probabilities[0, index] > 0.99, name
 
 
+@pytest.mark.slow
 def test_squeezenets_pictures_are_classified_as_their_class(shared_data, tmp_path):
     weights = shared_data / 'weights' / 'squeezenet1_1_torchvision_fp16.npz'
     class_model.main(['--model', 'squeezenet', '--weights', str(weights), '--deepvis', '3',

@@ -34,7 +34,8 @@ def pages(tmp_path_factory):
     (watch / 'on.html').write_text(text.replace('data-seconds="0"', 'data-seconds="0.5"'))
     compare.main([str(watch), str(watch), '--quiet', '--out', str(folder / 'compare')])
     files = {'atlas': folder / 'atlas' / 'atlas.html', 'tour': folder / 'tour' / 'index.html',
-             'watch': watch / 'watch.html', 'watch on': watch / 'on.html', 'compare': folder / 'compare' / 'compare.html',
+             'watch': watch / 'watch.html', 'watch on': watch / 'on.html',
+             'compare': folder / 'compare' / 'compare.html',
              'notebooks': NOTEBOOKS}
     return {name: path.as_uri() for name, path in files.items()}
 
