@@ -18,6 +18,16 @@ SQUASHING = (nonlinearities.softmax, T.nnet.softmax, nonlinearities.sigmoid, T.n
 LINEAR = (None, nonlinearities.identity)
 
 
+class Network(OrderedDict):
+    """The layers of a network of the archive by name, from the picture on.
+
+    Attributes:
+        origin: `models.weights.files.Origin` of the weights, or None where they are random.
+    """
+
+    origin = None
+
+
 def named_layers(net):
     """Layers by name, an OrderedDict.
 

@@ -19,7 +19,7 @@ from models.errors import ArchiveError
 import lasagne
 from tqdm import tqdm
 
-from recipes.common import command_line, images, runs
+from recipes.common import command_line, images, networks, runs
 from recipes.measures import claims, pictures, ways_back
 from recipes.measures.layers import square
 
@@ -46,8 +46,7 @@ class Subject:
     @cached_property
     def convolutions(self):
         """Names of the convolutions, from the picture up."""
-        return [name for name, layer in self.net.items()
-                if isinstance(layer, lasagne.layers.Conv2DLayer)]
+        return networks.convolutions(self.net)
 
     @cached_property
     def scores(self):
@@ -206,7 +205,7 @@ def main(arguments=None):
               for name in dict.fromkeys(options.claim or by_name)]
     subject = Subject(options.model, options.weights, options.labelled)
     run = runs.Run('claims', options.out, options.force)
-    run.save_record(parameters=command_line.described(options, 'claim labelled'))
+    run.save_record(parameters=command_line.described(options, 'claim labelled', subject.net))
     rows = []
     with run.recorded():
         for claim in tqdm(wanted, disable=options.quiet, unit='claim'):

@@ -52,6 +52,7 @@ from recipes.common import (
     images,
     maps,
     names,
+    networks,
     photos,
     projections,
     receptive_fields,
@@ -245,14 +246,15 @@ def unpool(layer, signal, below):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
-    projections.require_maps(net, [options.layer], options.model)
+    net, mean_pixel = networks.load_to([options.layer], options.model, options.weights,
+                                       options.pool)
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
     options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     extents.require_positions(net, [options.layer], (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
-    parameters = command_line.described(options, 'layer units channels top keep size explicit')
+    parameters = command_line.described(
+        options, 'layer units channels top keep size explicit', net)
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 

@@ -60,7 +60,7 @@ def main(arguments=None):
     net, mean_pixel = load_to(options.layers, options.model, options.weights, options.pool)
     extents.require_positions(net, options.layers, (1, 3, *rgb.shape[:2]), 'the picture')
     run = runs.Run('feature_atlas', options.out, options.force)
-    parameters = {**command_line.described(options, 'layers size patches motifs'),
+    parameters = {**command_line.described(options, 'layers size patches motifs', net),
                   'picture_pixels': runs.pixel_hash(original)}
     run.save_record(parameters=parameters, picture=str(options.picture))
     atlas = {'format': selections.FORMAT, 'version': selections.VERSION, 'model': options.model,

@@ -14,10 +14,9 @@ import json
 from collections import namedtuple
 from urllib.parse import quote
 
-import models
+import models  # noqa: F401  prepares Theano before Lasagne imports it
 
 import numpy as np
-from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
 from recipes.common import (
@@ -27,6 +26,7 @@ from recipes.common import (
     images,
     maps,
     names,
+    networks,
     photos,
     projections,
     receptive_fields,
@@ -51,7 +51,7 @@ def main(arguments=None):
     options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     extents.require_positions(net, layers, (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
-    parameters = describe(options, layers)
+    parameters = describe(options, layers, net)
     run = runs.Run('layer_features', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -102,9 +102,9 @@ def layer_names(text):
     return list(dict.fromkeys(name.strip() for name in text.split(',')))
 
 
-def describe(options, layers):
+def describe(options, layers, net):
     """Every parameter that decides the pixels, for run.json."""
-    return {**command_line.described(options, 'channels method size'), 'layers': layers}
+    return {**command_line.described(options, 'channels method size', net), 'layers': layers}
 
 
 def load_network(model, weights=None, pool='max', layers=None):
@@ -120,11 +120,8 @@ def load_network(model, weights=None, pool='max', layers=None):
     Raises:
         ArchiveError: the network lacks a layer, or one has no rows and columns.
     """
-    if layers is None:
-        narrow = models.build(model, width=1 / 64)  # for the names of its layers only
-        layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
-    net, _, mean_pixel = models.load(model, weights, pool, models.deepest_of(model, layers))
-    projections.require_maps(net, layers, model)
+    layers = layers or networks.convolutions_of(model)
+    net, mean_pixel = networks.load_to(layers, model, weights, pool)
     return net, layers, mean_pixel
 
 

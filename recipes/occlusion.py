@@ -14,7 +14,7 @@ Without arguments it takes the bundled photo and the embedded network.
 from collections import namedtuple
 
 import models
-from models import graphs, networks
+from models import graphs
 from models.errors import ArchiveError, one_line
 
 import lasagne
@@ -30,6 +30,7 @@ from recipes.common import (
     figures,
     images,
     maps,
+    networks,
     photos,
     projections,
     runs,
@@ -149,10 +150,10 @@ def compile_look(net, layer, probabilities=True):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    classifies = 'prob' in networks.layer_names(options.model)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
-                                           None if classifies else options.layer)
-    has_classes = tells_classes(net, options.model, options.wanted)
+    has_classes = options.wanted is not None or networks.tells_classes(options.model)
+    net, classes, mean_pixel, _ = networks.load_to_output(
+        None if has_classes else options.layer, options.model, options.weights, options.pool,
+        'leave out --class, and the channel alone is watched')
     projections.require_maps(net, [options.layer], options.model)
     if options.channel is not None:
         projections.known_channel(net, options.layer, options.channel)
@@ -168,7 +169,7 @@ def main(arguments=None):
         options.weights)
     pictures = photos.Photos(photos.find(options.photos), net, options.size, 1)
     parameters = command_line.described(
-        options, 'wanted layer channel square stride size batch colours')
+        options, 'wanted layer channel square stride size batch colours', net)
     run = runs.Run('occlusion', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -225,21 +226,6 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     options.layer = options.layer or models.facts_of(options.model).style[-1]
     return options
-
-
-def tells_classes(net, model, wanted):
-    """Whether a network tells classes apart.
-
-    Raises:
-        ArchiveError: it does not, and a class is wanted.
-    """
-    try:
-        class_names.scores_of(net, model, 'leave out --class, and the channel alone is watched')
-    except ArchiveError:
-        if wanted is not None:
-            raise
-        return False
-    return True
 
 
 class Occlusion:

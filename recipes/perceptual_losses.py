@@ -93,7 +93,7 @@ def apply(options):
                            'texture_networks.py')
     found = pictures.wanted(options.photos)
     run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, found, options)
+    pictures.paint_all(run, path, description, found, options)
     if not options.quiet:
         print(run.folder)
 

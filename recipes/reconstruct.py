@@ -51,7 +51,7 @@ def main(arguments=None):
     net, mean_pixel = load_to(names, options.model, options.weights, options.pool)
     extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
-    parameters = describe(options, picture)
+    parameters = describe(options, picture, net)
     run.save_record(parameters=parameters, picture=str(options.picture))
     results = []
     with run.recorded():
@@ -130,10 +130,11 @@ def default_layers(facts, style):
     return [*facts.deeper, f'{facts.style[0]}={FIRST},{facts.deeper[-1]}']
 
 
-def describe(options, picture):
+def describe(options, picture, net):
     """Return every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layers style style_statistics lines size seed evals noise tv_weight'
-    return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
+    return {**command_line.described(options, names, net),
+            'picture_pixels': runs.pixel_hash(picture)}
 
 
 def reconstruct(net, mean_pixel, picture, text, layers, style, kind, seed, evals, noise, tv_weight,

@@ -98,13 +98,13 @@ def apply(options):
         options.size = options.size and options.size[0]
         found = pictures.wanted(options.photos)
         run = runs.Run(RECIPE, options.out, options.force)
-        pictures.paint_all(run, path, found, options)
+        pictures.paint_all(run, path, description, found, options)
     else:
         size = pictures.texture_size(options.size, description)
         painter = Painter(path, options.memory)
         painter.needs(*size)
         run = runs.Run(RECIPE, options.out, options.force)
-        pictures.make_textures(run, painter, path, size, options)
+        pictures.make_textures(run, painter, size, options)
     if not options.quiet:
         print(run.folder)
 

@@ -174,11 +174,10 @@ def normalise(options):
 
     with bar:
         normalisation.normalise(net, prepared(), options.floor)
-    weights = files.find(options.network, options.weights)
     arrays = {f'{name}.{part}': getattr(layer, part).get_value()
               for name, layer in net.items() if isinstance(layer, Conv2DLayer) for part in 'Wb'}
     provenance = {'network': NORMALISED.format(options.network), 'normalised_from': options.network,
-                  'weights_sha256': files.sha256(weights), 'pool': options.pool,
+                  'weights_sha256': net.origin.sha256, 'pool': options.pool,
                   'size': options.size, 'floor': options.floor,
                   'photos': len(found) - len(reader.problems), 'converter': conversion.VERSION,
                   'arrays': {key: files.array_sha256(array) for key, array in arrays.items()}}

@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 import zipfile
+from collections import namedtuple
 from pathlib import Path
 
 from models.errors import ArchiveError, one_line, reason_of
@@ -31,6 +32,8 @@ WIDEST = 64  # factor on the numbers of filters
 LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
 LARGEST_MEAN = 1000  # of 0 to 255; more is no mean of pixels
 LONGEST_NAME = 1000  # characters of a class's name; the longest of ImageNet has 121
+
+Origin = namedtuple('Origin', 'path sha256')  # the file of weights that were loaded, and its hash
 
 log = logging.getLogger('archive')
 
@@ -154,11 +157,8 @@ def array_sha256(array):
 
 def sha256(path):
     """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
     with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(1 << 20), b''):
-            digest.update(block)
-    return digest.hexdigest()
+        return npz.sha256_of(file)
 
 
 def imagenet_classes():
@@ -268,6 +268,14 @@ class WeightFile:
                 raise ArchiveError(f'{self.path} is broken at {key}: it holds numbers that '
                                    f'{theano.config.floatX} cannot')
         return found.reshape(shape)
+
+    def origin(self):
+        """Tell which file this is: an `Origin`, with the hash of the bytes that arrays come from.
+
+        The open file is hashed, whatever has taken its name since.
+        """
+        with bounds.guarded(self.path):
+            return Origin(self.path, self.arrays.sha256())
 
     def mean_pixel(self):
         """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""

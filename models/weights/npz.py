@@ -8,6 +8,7 @@ says who asks. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
 
 from __future__ import annotations  # Python 3.9 does not know `X | None`
 
+import hashlib
 import os
 import re
 import zipfile
@@ -195,6 +196,22 @@ class Arrays:
         with self.open(key) as file:
             return read_numbers(file, read_header(file, self._place(key), self.size(key)))
 
+    def read_all(self):
+        """Read every array: a dict.
+
+        Raises:
+            Refused, zipfile.BadZipFile and others: as `read_all` of the module.
+        """
+        return {key: self[key] for key in self.files}
+
+    def sha256(self):
+        """Compute the SHA-256 of the whole file, in hexadecimal.
+
+        It is that of the bytes which the arrays come from, also where another file has taken the
+        name since it was opened.
+        """
+        return sha256_of(self.archive.bounded.file)
+
     def _place(self, key):
         return f'{self.path}, at {key},'
 
@@ -204,6 +221,15 @@ class Arrays:
                           'that numpy does not write')
 
 
+def sha256_of(file):
+    """Compute the SHA-256 of an open binary file from its first byte on, in hexadecimal."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(BLOCK), b''):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def read_all(path):
     """Read every array of an .npz: a dict.
 
@@ -211,5 +237,14 @@ def read_all(path):
         Refused: they take more than such a file can need, or are none of numbers or text.
         OSError, zipfile.BadZipFile and others: there is no such file, or it is broken.
     """
-    with Arrays(path, Budget(path, os.path.getsize(path))) as file:
-        return {key: file[key] for key in file.files}
+    with opened(path) as file:
+        return file.read_all()
+
+
+def opened(path):
+    """Open an .npz whose arrays may take as much as such a file can need: `Arrays`.
+
+    Raises:
+        Refused, OSError and others: as `read_all`.
+    """
+    return Arrays(path, Budget(path, os.path.getsize(path)))

@@ -179,15 +179,16 @@ class Notices:
             tqdm.write(f'{self.program}: {one_line(message)}', file=sys.stderr)
 
 
-def described(options, names):
-    """Return options by name, and the hash of the weights, for run.json and inside pictures.
+def described(options, names, net):
+    """List options by name, and the hash of the weights, for run.json and inside pictures.
 
     Args:
         options: of a command line with a network.
         names: separated by spaces; model and pool are there anyway.
+        net: the network that was loaded, as `models.load` gives it.
     """
     return {**{name: getattr(options, name) for name in ('model', 'pool', *names.split())},
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+            'weights_sha256': net.origin.sha256}
 
 
 def device(text):

@@ -12,7 +12,7 @@ import theano
 from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
-from recipes.common import colours, images, losses, palettes
+from recipes.common import colours, images, losses, networks, palettes
 
 BRIGHTEST = 0.05      # of a map's pixels, whose overlap is measured
 WINDOW = 11           # pixels of the sides of SSIM's windows
@@ -125,8 +125,7 @@ class InNetwork:
             model, weights: as of `models.load`.
         """
         layers = models.facts_of(model).style[:4]
-        net, _, mean_pixel = models.load(model, weights, 'average_exc_pad',
-                                         models.deepest_of(model, layers))
+        net, mean_pixel = networks.load_to(layers, model, weights, 'average_exc_pad')
         return cls(net, layers, layers[2], mean_pixel)
 
     def gram(self, a, b):
