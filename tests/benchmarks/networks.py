@@ -6,9 +6,9 @@
 The archive, and PyTorch contiguous and channels last, are three processes, timed interleaved.
 Medians of the time for a photo, and the ratio to PyTorch's better layout. forward: class scores.
 training: a step of gradient descent on all parameters. gradient, guided, deconvnet, occlusion:
-maps of a class, on the other side by captum; occlusion has a square of a fifth of the photo, in steps of a
-quarter of it, 16 at once. The networks are the embedded one, a VGG-16 with random weights at 224
-pixels, and for training a network like the embedded one.
+maps of a class, on the other side by captum; occlusion has a square of a fifth of the photo, in
+steps of a quarter of it, 16 at once. The networks are the embedded one, a VGG-16 with random
+weights at 224 pixels, and for training a network like the embedded one.
 """
 
 import argparse
