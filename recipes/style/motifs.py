@@ -1,10 +1,11 @@
 """Channels of a layer grouped into motifs: those that fire at the same things in a picture."""
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial.distance import pdist
 from skimage.transform import resize
+
+from recipes.common import clustering
 
 GRID = 48            # positions along the longer side of a heat map, at most
 BLUR = 0.03          # of the shorter side: what fires within it fires at the same thing
@@ -53,8 +54,7 @@ def group(activation, count=None):
         with np.errstate(invalid='ignore'):  # a channel that fires everywhere alike has none
             distances = pdist(maps.reshape(len(alive), -1), 'correlation')
         distances = np.clip(np.nan_to_num(distances, nan=1.0), 0, 2)
-        found = fcluster(linkage(distances, 'average'), count or round(len(alive) ** 0.5),
-                         'maxclust')
+        found = clustering.groups(distances, count or round(len(alive) ** 0.5))
     strength = {number: activation[alive[found == number]].sum() for number in np.unique(found)}
     order = sorted(strength, key=lambda number: (-strength[number], number))
     motifs[alive] = [order.index(number) for number in found]
