@@ -75,14 +75,14 @@ def probabilities(previous, array, name):
 
 
 def scaled(count, width):
-    """Return a number of filters times the width of a network, at least 1."""
+    """Scale a number of filters by the width of a network: a whole number, at least 1."""
     if not width > 0:
         raise ArchiveError(f'the width of a network is a factor above 0, not {width}')
     return max(1, round(count * width))
 
 
 def classifier(hidden, classes):
-    """Return the layers fc6 to fc8 with so many hidden units each, and the softmax."""
+    """List the layers fc6 to fc8 with so many hidden units each, and the softmax."""
     return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc8', partial(dense, units=classes, nonlinearity=None)),

@@ -92,7 +92,7 @@ class Put(Op):
 
 
 def taken(x, rows, columns):
-    """What `Take` computes, in numpy."""
+    """Compute in numpy what `Take` computes."""
     picked = np.ascontiguousarray(x.take(rows, 2).take(columns, 3))
     picked[:, :, rows < 0] = 0
     picked[:, :, :, columns < 0] = 0

@@ -89,7 +89,7 @@ def load(name, weights=None, pool='max', deepest=None):
 
 
 def deepest_of(name, layers):
-    """Which of these layers of a network comes last, to cut the network off after it.
+    """Find which of these layers of a network comes last, to cut the network off after it.
 
     Raises:
         ArchiveError: unknown network or layer.
@@ -99,7 +99,7 @@ def deepest_of(name, layers):
 
 
 def layer_names(name):
-    """Return the names of a network's layers, in order.
+    """List the names of a network's layers, in order.
 
     Raises:
         ArchiveError: unknown network.
@@ -108,7 +108,7 @@ def layer_names(name):
 
 
 def facts_of(name):
-    """Return the `Facts` of a network.
+    """Look up the `Facts` of a network.
 
     Raises:
         ArchiveError: unknown network.
@@ -117,7 +117,7 @@ def facts_of(name):
 
 
 def known_network(name):
-    """Return the name if it is a network's, else stop and suggest the nearest.
+    """Check a name: give it if it is a network's, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
@@ -126,7 +126,7 @@ def known_network(name):
 
 
 def known_layer(name, layer):
-    """Return the layer if the network of this name has it, else stop and suggest the nearest.
+    """Check a layer's name: give it if the network has it, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
@@ -135,7 +135,7 @@ def known_layer(name, layer):
 
 
 def known_name(name, names, kind, command=None):
-    """Return the name if it is among the names, else stop and suggest the nearest.
+    """Check a name: give it if it is among the names, else stop and suggest the nearest.
 
     Args:
         name: asked for.

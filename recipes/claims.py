@@ -122,13 +122,13 @@ class Subject:
 
 
 def paintings():
-    """The bundled painting and another, square, RGB uint8."""
+    """Read the bundled painting and another, square, RGB uint8."""
     return [square(path, LARGE) for path in
             (images.PAINTING, images.ASSETS / 'gallery' / 'circles_and_triangles.png')]
 
 
 def random_layers(subject, method):
-    """The Finding of what random upper layers change."""
+    """Measure what random upper layers change: a Finding."""
     return claims.upper_layers_matter_not(subject.ways, subject.net, subject.photos,
                                           subject.scores, subject.upper, method)
 
@@ -222,7 +222,7 @@ def main(arguments=None):
 
 
 def measure(claim, subject):
-    """The `claims.Finding` of a claim; where the network lacks what it needs, it cannot be told."""
+    """Measure a claim: its `Finding`; where the network lacks what it needs, it cannot be told."""
     try:
         return claim.measure(subject)
     except ArchiveError as problem:
@@ -246,7 +246,7 @@ def save(run, rows, options):
 
 
 def parse(arguments):
-    """The options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     parser.add_run_options()

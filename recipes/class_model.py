@@ -174,13 +174,13 @@ def parse(arguments):
 
 
 def describe(options, net):
-    """Every parameter that decides the pixels, for run.json and inside the pictures."""
+    """List every parameter that decides the pixels, for run.json and inside the pictures."""
     return {**command_line.described(options, f'wanted size seed rate {" ".join(SIMONYAN)}', net),
             'init': options.init if options.init in ('zero', 'noise') else 'file'}
 
 
 def wanted_classes(texts, classes, count, model='NETWORK', weights=None):
-    """The indices of classes that are named or numbered, int32, each once.
+    """List the indices of classes that are named or numbered, int32, each once.
 
     Args:
         texts: names or numbers, as a user writes them.
@@ -193,14 +193,14 @@ def wanted_classes(texts, classes, count, model='NETWORK', weights=None):
 
 
 def names_of(wanted, classes):
-    """Names of classes, by index, that differ: those of one name have their number too."""
+    """Name classes, by index, differently: those of one name have their number too."""
     names = [class_names.class_name(classes, index) for index in wanted]
     return [name if names.count(name) == 1 else f'{name} {index}'
             for name, index in zip(names, wanted)]
 
 
 def default_classes(classes, count):
-    """The classes to draw where none are named: of CLASSES those that the network has, or
+    """Choose the classes to draw where none are named: of CLASSES those that the network has, or
     the numbers of its first ones.
     """
     names = class_names.named(classes or [])
@@ -209,7 +209,7 @@ def default_classes(classes, count):
 
 
 def starting_images(init, wanted, size, seed):
-    """Where to start, float32 (classes, 3, size, size), BGR minus mean.
+    """Make the images to start from, float32 (classes, 3, size, size), BGR minus mean.
 
     Args:
         init: 'zero', 'noise', or a file images.npz of an earlier run.

@@ -176,7 +176,7 @@ def parse(arguments):
 
 
 def describe(options, photo, net):
-    """Every parameter that decides the pixels, for run.json and inside the pictures."""
+    """List every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layer channel wanted size octaves octave_scale iterations step jitter seed frames zoom'
     return {**command_line.described(options, names, net),
             'guide': options.guide and runs.pixel_hash(images.read(options.guide)),
@@ -239,7 +239,7 @@ def class_objective(net, index=None):
 
 
 def one_of(count, index):
-    """A float32 array of zeros with a one."""
+    """Make a float32 array of zeros with a one: (count,)."""
     return np.eye(1, count, index, dtype='float32')[0]
 
 

@@ -81,7 +81,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('picture', nargs='?', metavar='STYLE_PICTURE', default=images.PAINTING,
@@ -103,7 +103,7 @@ def parse(arguments):
 
 
 def describe_picture(options, original):
-    """What the page knows of the picture."""
+    """Describe the picture for the page: a dict."""
     factor = min(1.0, SHOWN / max(original.shape[:2]))
     rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
     return {'name': one_line(Path(options.picture).name),
@@ -113,7 +113,7 @@ def describe_picture(options, original):
 
 
 def data_uri(rgb):
-    """Return a picture as a JPEG that stands in a page."""
+    """Encode a picture as a JPEG that stands in a page."""
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, 'JPEG', quality=85)
     return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
@@ -161,13 +161,13 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
 
 
 def describe_heat(heat):
-    """Return a heat map, uint8 (rows, columns), as it stands in the page."""
+    """Encode a heat map, uint8 (rows, columns), as it stands in the page."""
     return {'rows': heat.shape[0], 'columns': heat.shape[1],
             'heat': base64.b64encode(heat.tobytes()).decode()}
 
 
 def strongest_patches(fields, activation, channel, shape, options):
-    """Return a channel's strongest patches, a list of `Patch`, no two of which see the same.
+    """Find a channel's strongest patches, a list of `Patch`, no two of which see the same.
 
     Args:
         fields: (Field, Field) of the layer.
@@ -192,7 +192,7 @@ def strongest_patches(fields, activation, channel, shape, options):
 
 
 def along(field, index, length):
-    """Return (first, end) of the pixels that give the projection of a unit, along one axis.
+    """Find (first, end) of the pixels that give the projection of a unit, along one axis.
 
     They begin at a multiple of the layer's stride, so that poolings pool what they do in the whole
     picture, hold all that the unit sees, and are as many wherever the picture has them.
@@ -205,8 +205,7 @@ def along(field, index, length):
 
 
 def project_patches(layer, project, image, patches, activation, fields, options):
-    """Return guided projections, (channel, rank) to (3, rows, columns) of the whole picture's place
-    of a patch's window.
+    """Compute the guided projection of each patch's unit to its window of the picture.
 
     Args:
         layer: of the network.
@@ -215,6 +214,9 @@ def project_patches(layer, project, image, patches, activation, fields, options)
         patches: list of `Patch`.
         activation: (channels, rows, columns).
         fields: (Field, Field) of the layer.
+
+    Returns:
+        Dict from (channel, rank) to gradients (3, rows, columns) of the window.
     """
     shapes = {}
     for patch in patches:
@@ -268,7 +270,7 @@ def draw_strips(fields, rgb, patches, gradients, columns):
 
 
 def mean_colour(rgb, weights):
-    """Return the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
+    """Compute the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
     weights = weights if weights.sum() > 0 else np.ones_like(weights)
     return np.average(palettes.to_lab(rgb).reshape(-1, 3), axis=0, weights=weights.ravel())
 

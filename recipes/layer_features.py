@@ -98,12 +98,12 @@ def parse(arguments):
 
 
 def layer_names(text):
-    """The names in 'conv1_1,conv2_1', each once, for argparse."""
+    """Read the names in 'conv1_1,conv2_1', each once, for argparse."""
     return list(dict.fromkeys(name.strip() for name in text.split(',')))
 
 
 def describe(options, layers, net):
-    """Every parameter that decides the pixels, for run.json."""
+    """List every parameter that decides the pixels, for run.json."""
     return {**command_line.described(options, 'channels method size', net), 'layers': layers}
 
 
@@ -207,12 +207,12 @@ def save_layer(run, photo, layer, rgb, features, parameters):
 
 
 def short(value):
-    """A number in three figures or its whole part, without an exponent: 0.123, 4.5, 45,910."""
+    """Write a number in three figures or its whole part, without an exponent: 0.123, 45,910."""
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def box_of(fields, place, shape):
-    """The part of a photo that a unit sees, (slice, slice) of its rows and columns.
+    """Find the part of a photo that a unit sees, (slice, slice) of its rows and columns.
 
     Args:
         fields: (Field, Field) of the layer, or None where a unit sees everything.
@@ -226,7 +226,7 @@ def box_of(fields, place, shape):
 
 
 def shares_of(box, shape):
-    """A box of a photo in per cent of its sides, as the page places it."""
+    """Convert a box of a photo to per cent of its sides, as the page places it."""
     sides = {}
     for part, length, start, size in zip(box, shape, ('top', 'left'), ('height', 'width')):
         sides[start] = round(100 * part.start / length, 2)
@@ -235,7 +235,7 @@ def shares_of(box, shape):
 
 
 def words_of(layer):
-    """How much a unit of a layer sees, in words."""
+    """Say how much a unit of a layer sees."""
     fields = receptive_fields.receptive_field(layer)
     return 'all' if fields is None else ' x '.join(str(field.size) for field in fields) + ' pixels'
 

@@ -45,7 +45,7 @@ Squares = namedtuple('Squares', 'tops lefts side')
 
 
 def squares_of(shape, side, stride):
-    """The places of a square that slides over a picture and covers all of it.
+    """List the places of a square that slides over a picture and covers all of it.
 
     Args:
         shape: (rows, columns) of the picture.
@@ -76,7 +76,7 @@ def occluded(image, squares, grey=0.0):
 
 
 def responses(look, image, squares, grey=0.0, batch=16, step=None):
-    """What a network says of a picture, with the square at each place.
+    """Compute what a network says of a picture, with the square at each place.
 
     Args:
         look: images (batch, channels, rows, columns) -> list of arrays (batch, ...).
@@ -108,7 +108,7 @@ def responses(look, image, squares, grey=0.0, batch=16, step=None):
 
 
 def importance(before, after, squares, shape):
-    """How much each pixel matters: the mean fall over the squares that cover it.
+    """Compute how much each pixel matters: the mean fall over the squares that cover it.
 
     Args:
         before: what the network says of the whole picture, a number.
@@ -261,7 +261,7 @@ class Occlusion:
             self.likeliest = all_shares[0].argmax(axis=2)
 
     def arrays(self):
-        """All of it by name, with how much each pixel matters for the class and the channel."""
+        """Collect all by name, with how much each pixel matters for the class and the channel."""
         found = {'tops': self.squares.tops, 'lefts': self.squares.lefts,
                  'square': self.squares.side, 'channel': self.channel, 'sum': self.sum,
                  'sums': self.sums,
@@ -275,7 +275,7 @@ class Occlusion:
         return found
 
     def record(self, classes):
-        """What run.json says of it."""
+        """Collect what run.json says of it."""
         found = {'channel': self.channel, 'sum': self.sum, 'least_sum': float(self.sums.min())}
         if self.wanted is not None:
             found.update({'class': self.wanted,

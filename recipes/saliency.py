@@ -210,7 +210,7 @@ def parse(arguments):
 
 
 def picture_size(net, model, wanted, crops):
-    """The shorter side of the pictures; crops of a network's fixed size need a margin."""
+    """Choose the shorter side of the pictures; crops of a network's fixed size need a margin."""
     fixed = graphs.input_layer(net).shape[2]
     if fixed is not None and crops > 1 and wanted is None:
         return round(fixed / CROP)
@@ -260,7 +260,7 @@ def put_back(parts, places, shape):
 
 
 def mirror(x, mirrored):
-    """Pictures (..., columns) from right to left, or as they are."""
+    """Mirror pictures (..., columns) from right to left, or leave them as they are."""
     return x[..., ::-1] if mirrored else x
 
 

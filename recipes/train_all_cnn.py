@@ -72,7 +72,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('data', metavar='PHOTOS', help='a folder with a folder for each class, or an .npz file')
@@ -92,7 +92,7 @@ def parse(arguments):
 
 
 def describe(options, data):
-    """Return every parameter that decides the weights, for run.json."""
+    """List every parameter that decides the weights, for run.json."""
     names = 'model size width epochs batch rate augment seed'
     return {**{name: getattr(options, name) for name in names.split()}, 'classes': data.names,
             'train': len(data.train_labels), 'test': len(data.test_labels),
@@ -139,7 +139,7 @@ class Training:
                 theano.function([image], T.argmax(probabilities, axis=1)))
 
     def output_in_training(self, image):
-        """Return the class probabilities with dropout, as an expression."""
+        """Build the class probabilities with dropout, as an expression."""
         output = self.dropped(image, INPUT_DROPOUT)
         for layer in list(self.net.values())[1:]:
             output = layer.get_output_for(output)
@@ -148,7 +148,7 @@ class Training:
         return output
 
     def dropped(self, x, share):
-        """Return an expression with that share of its elements zero and the others larger."""
+        """Build an expression with that share of its elements zero and the others larger."""
         keep = self.random.binomial(x.shape, p=1 - share, dtype=theano.config.floatX)
         return x * keep / (1 - share)
 
@@ -182,7 +182,7 @@ class Training:
                 'test_error': self.test_error(data, options.batch)}
 
     def test_error(self, data, batch):
-        """Return the share of test photos that are taken for another class, in percent."""
+        """Measure the share of test photos that are taken for another class, in percent."""
         if not len(data.test_labels):
             return np.nan
         found = [self.predict(photos.stack(data.test_pictures[start:start + batch],
@@ -191,14 +191,14 @@ class Training:
         return float(100 * (np.concatenate(found) != data.test_labels).mean())
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b' for the archive's input, whose scale is 0..255."""
+        """Collect '<layer>.W' and '<layer>.b' for the archive's input, whose scale is 0..255."""
         arrays = {parameter.name: parameter.get_value() for parameter in self.parameters}
         arrays['conv1_1.W'] = arrays['conv1_1.W'] / SCALE
         return arrays
 
 
 def augmented(pictures, random):
-    """Return pictures (count, rows, columns, 3), some mirrored, each shifted; edges mirror in."""
+    """Augment pictures (count, rows, columns, 3): some mirrored, each shifted; edges mirror in."""
     padded = np.pad(pictures, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode='reflect')
     rows, columns = pictures.shape[1:3]
     result = np.empty_like(pictures)
@@ -235,14 +235,14 @@ def table_row(row):
 
 
 def sentence(row):
-    """Return an epoch's results in words."""
+    """Put an epoch's results into words."""
     test = '' if np.isnan(row['test_error']) else f", test error {row['test_error']:.1f} %"
     return (f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, train error "
             f"{row['train_error']:.1f} %{test}")
 
 
 def read_data(path, size):
-    """Return the labelled pictures of a folder or an .npz file, as squares of that size.
+    """Read the labelled pictures of a folder or an .npz file, as squares of that size.
 
     Raises:
         ArchiveError: it is neither, or has less than two classes.
@@ -255,7 +255,7 @@ def read_data(path, size):
 
 
 def read_folder(path, size):
-    """Return the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
+    """Read the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
     # A folder `train` without folders in it is that of a class, such as others beside it.
     places = [path / 'train', path / 'test'] if folders_in(path / 'train') else [path]
     names = sorted({folder.name for place in places for folder in folders_in(place)})
@@ -276,13 +276,13 @@ def read_folder(path, size):
 
 
 def folders_in(path):
-    """Return the folders in a folder, without hidden ones; none where it is no folder."""
+    """List the folders in a folder, without hidden ones; none where it is no folder."""
     return [] if not path.is_dir() else [folder for folder in path.iterdir()
                                          if folder.is_dir() and not folder.name.startswith('.')]
 
 
 def read_npz(path, size):
-    """Return the pictures of an .npz file with `images`, or `jpeg_bytes` and `offsets`."""
+    """Read the pictures of an .npz file with `images`, or `jpeg_bytes` and `offsets`."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -314,7 +314,7 @@ def read_npz(path, size):
 
 
 def decoded(encoded, ends, path):
-    """Return (pictures, None for what cannot be read; what is wrong with these, a line each).
+    """Decode files: (pictures, None for what cannot be read; what is wrong, a line each).
 
     Args:
         encoded: files of pictures, one behind the other, uint8.
@@ -333,12 +333,12 @@ def decoded(encoded, ends, path):
 
 
 def square(rgb, size):
-    """Return the square in the middle of a picture, with sides of `size` pixels."""
+    """Cut out the square in the middle of a picture, with sides of `size` pixels."""
     return images.resize_to(images.crop_square(rgb), size, size)
 
 
 def as_array(pictures, size):
-    """Return a list of square pictures as one array (count, size, size, 3)."""
+    """Stack a list of square pictures as one array (count, size, size, 3)."""
     return np.array(pictures, 'uint8').reshape(-1, size, size, 3)
 
 

@@ -54,7 +54,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('part', choices=('lower', 'upper'), help='conv1_1 to conv3_1, or what is above')
@@ -173,12 +173,12 @@ class Distillation:
         return self.functions[average](batch, offsets)
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b'."""
+        """Collect '<layer>.W' and '<layer>.b'."""
         return {parameter.name: parameter.get_value() for parameter in self.parameters}
 
 
 def outputs_of(net, batch, average):
-    """Return the expressions of the distilled layers with mean or max pooling."""
+    """Build the expressions of the distilled layers with mean or max pooling."""
     outputs, x = [], batch
     for name, layer in net.items():
         if name.startswith('pool'):
@@ -260,7 +260,7 @@ def crops(pictures, larger, size, count, random):
 
 
 def read_photos(options):
-    """Return (pictures, larger pictures)."""
+    """Read the photos of a command line: (pictures, larger pictures)."""
     pictures, _, problems = training.read_labelled(options.photos, 128, options.quiet)
     larger = []
     if options.larger_photos:
@@ -475,7 +475,7 @@ class Classifier:
         return 100 * float((ranks > 0).mean()), 100 * float((ranks > 4).mean())
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b'; fc8's rows are classes."""
+        """Collect '<layer>.W' and '<layer>.b'; fc8's rows are classes."""
         arrays = {parameter.name: parameter.get_value() for parameter
                   in lasagne.layers.get_all_params(self.net['prob'])}
         arrays['fc8.W'] = np.ascontiguousarray(arrays['fc8.W'].T)

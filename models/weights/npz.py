@@ -83,12 +83,12 @@ class Header:
     order: str
 
     def nbytes(self):
-        """Return the bytes of the array."""
+        """Compute the bytes of the array."""
         return product(self.shape) * self.dtype.itemsize
 
 
 def read_header(file, path, size, may_be_objects=False):
-    """Return the header of an open `.npy`, and leave the file behind it.
+    """Read the header of an open `.npy`, and leave the file behind it.
 
     Args:
         file: open for reading bytes, at its start.
@@ -119,7 +119,7 @@ def read_header(file, path, size, may_be_objects=False):
 
 
 def read_numbers(file, header):
-    """Return the array of numbers or text behind its header.
+    """Read the array of numbers or text behind its header.
 
     Raises:
         EOFError: it is cut off.
@@ -176,15 +176,15 @@ class Arrays:
         self.archive.close()
 
     def open(self, key):
-        """Return an array's `.npy`, open for reading bytes."""
+        """Open an array's `.npy` for reading bytes."""
         return self.archive.open(self.entries[key])
 
     def size(self, key):
-        """Return the bytes of an array's `.npy`."""
+        """Give the bytes of an array's `.npy`."""
         return self.entries[key].file_size
 
     def header(self, key):
-        """Return the header of an array.
+        """Read the header of an array.
 
         Raises:
             Refused: it is none of plain numbers or text, or claims another size than is there.

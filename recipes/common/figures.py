@@ -228,7 +228,7 @@ def tile(picture, side):
 
 
 def mosaic(pictures, columns, gap=2):
-    """Return pictures side by side, row by row, each enlarged to the largest, on white.
+    """Put pictures side by side, row by row, each enlarged to the largest, on white.
 
     Args:
         pictures: RGB uint8 arrays (rows, columns, 3), at least one.

@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def reopened(cls, recipe, folder, keep):
-        """Return a run that goes on in its folder, where what `keep` does not keep is removed.
+        """Reopen a run that goes on in its folder, where what `keep` does not keep is removed.
 
         Args:
             recipe: its name.
@@ -103,7 +103,7 @@ class Run:
         self.save_record(status='finished')
 
     def seconds(self):
-        """Return the seconds since the run began."""
+        """Count the seconds since the run began."""
         return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
@@ -168,7 +168,7 @@ class Run:
 
 
 def read_record(folder):
-    """What run.json in a folder says.
+    """Read what run.json in a folder says.
 
     Raises:
         ArchiveError: there is no such folder or file, or it is broken.
@@ -229,13 +229,13 @@ def _sync(path):
 
 
 def versions():
-    """Return the versions of Python, the archive and what its results depend on."""
+    """List the versions of Python, the archive and what its results depend on."""
     return {'python': platform.python_version(), 'archive': _version('lasagne-archive'),
             **{name: _version(name) for name in PACKAGES}}
 
 
 def pixel_hash(rgb):
-    """Return a short SHA-256 of a picture's size and pixels, the same for any file format."""
+    """Compute a short SHA-256 of a picture's size and pixels, the same for any file format."""
     return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:16]
 
 

@@ -33,7 +33,7 @@ Case = namedtuple('Case', 'ours path grid panel framed scaling true',
 
 
 def wrong(rgb, seed=0):
-    """What is made of a picture by mistakes that keep its size.
+    """Make of a picture what mistakes that keep its size make of it.
 
     Args:
         rgb: uint8 (rows, columns, 3).
@@ -54,7 +54,7 @@ def wrong(rgb, seed=0):
 
 
 def figure_of(panels, columns, side=224, gap=12, quality=75):
-    """A figure as notebooks of 2015 draw it: panels sampled, framed, in a grid, as a JPEG.
+    """Draw a figure as notebooks of 2015 do: panels sampled, framed, in a grid, as a JPEG.
 
     Args:
         panels: RGB uint8 arrays, square.
@@ -156,7 +156,7 @@ def published_pairs(name, run, figures):
 
 
 def cases_of(name, case, others):
-    """A true case, what is wrong with it by mistakes, and other pictures in its place.
+    """Make a true case, what is wrong with it by mistakes, and other pictures in its place.
 
     Args:
         name: begins the names of all.

@@ -57,7 +57,7 @@ def main():
 
 
 def load(network):
-    """Return the network and its mean; weights that do not come with the archive are random."""
+    """Load the network and its mean; weights that do not come with the archive are random."""
     if network == 'vgg19_quarter':
         net, _, mean_pixel = models.load(network)
         return net, mean_pixel
@@ -96,7 +96,7 @@ def compare(problem, network, batch, task, repeats):
 
 
 def compile_task(task, net, photos, classes):
-    """Return a function that computes once, and gives what is to be compared."""
+    """Make a function that computes once, and gives what is to be compared."""
     layer = models.scores(net)
     if task in projections.METHODS:
         project = projections.compile_projection(net, [layer.name], task)
@@ -118,7 +118,7 @@ def compile_task(task, net, photos, classes):
 
 
 def occlude(look, photos, classes):
-    """Return how much each pixel of some photos matters for a class of each."""
+    """Measure how much each pixel of some photos matters for a class of each."""
     side = photos.shape[2] // 5
     squares = occlusion.squares_of(photos.shape[2:], side, side // 4)
     found = []

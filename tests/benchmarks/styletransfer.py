@@ -67,7 +67,7 @@ def main():
 
 
 def options_of(arguments):
-    """Return the recipe's options for its command line."""
+    """Parse the recipe's options of its command line."""
     return styletransfer.parse([str(argument) for argument in arguments])
 
 
@@ -83,7 +83,7 @@ def save_problem(path, options, net, start, photo, painting, mean_pixel):
 
 
 def final_weights(options, net, shape):
-    """Return layers and the factors of their losses, as the other side reads them."""
+    """List layers and the factors of their losses, as the other side reads them."""
     weights = styletransfer.weigh(options, net, None, None, np.empty(shape, 'float32'))
     content, style = list(options.content_layers), list(options.style_layers)
     return {'content_layers': content, 'style_layers': style,
@@ -188,7 +188,7 @@ def time_default_job(folder):
 
 
 def timed(command, **environment):
-    """Return how long a command takes, in seconds."""
+    """Measure how long a command takes, in seconds."""
     began = time.perf_counter()
     subprocess.run([str(part) for part in command], check=True,
                    env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
