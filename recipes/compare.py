@@ -14,9 +14,7 @@ writes compare.html, a page that needs nothing besides itself. The exit status i
 is not alike.
 """
 
-import base64
 import importlib
-import io
 import shlex
 from collections import namedtuple
 from pathlib import Path
@@ -25,7 +23,6 @@ from models.errors import ArchiveError, Incomplete
 from models.weights import npz
 
 import numpy as np
-from PIL import Image
 
 from recipes.common import command_line, figures as drawing, images, maps, runs
 from recipes.common.names import in_page
@@ -37,6 +34,7 @@ STATUSES = ('exit status: 0 everything that has a limit keeps it; 1 something do
             'one line; 2 something must be mended first, told in one line; 130 stopped by Ctrl-C, '
             '143 by SIGTERM, 129 by SIGHUP')
 
+QUALITY = 90      # of the JPEGs in the page
 SAME_PHOTO = 0.5  # SSIM: measured 0.75 and more for the photo of a figure, 0.35 and less for others
 
 # A pair of pictures that was measured: what of it stands where; RGB uint8 arrays of one shape; what
@@ -586,13 +584,15 @@ def pair_in_page(number, one):
         f'<td>{in_page(limit_in_words(row.limit).strip("()"))}</td></tr>' for row in one.judged)
     reasons = ''.join(f'<dt>{judging.NAMES[row.measure]}</dt><dd>{in_page(row.limit.because)}</dd>'
                       for row in one.judged)
+    ours, theirs, apart = (drawing.data_uri(rgb, QUALITY)
+                           for rgb in (one.ours, one.theirs, difference(one)))
     return (f'<section class="pair" id="pair-{number}"><h3>{title} '
             f'<b class="{CLASSES[passes]}">{WORDS[passes]}</b></h3>'
-            f'<div class="stage"><figure class="ours"><img src="{data_uri(one.ours)}" '
+            f'<div class="stage"><figure class="ours"><img src="{ours}" '
             f'alt="{title}: ours"><figcaption>ours</figcaption></figure>'
-            f'<figure class="theirs"><img src="{data_uri(one.theirs)}" alt="{title}: the other">'
+            f'<figure class="theirs"><img src="{theirs}" alt="{title}: the other">'
             '<figcaption>figure or second run</figcaption></figure>'
-            f'<figure class="difference"><img src="{data_uri(difference(one))}" '
+            f'<figure class="difference"><img src="{apart}" '
             f'alt="{title}: difference"><figcaption>ours minus the other, around grey</figcaption>'
             '</figure></div><input class="slider" type="range" min="0" max="100" value="50" '
             f'aria-label="{title}: how much of ours is shown">'
@@ -605,13 +605,6 @@ def difference(one):
     """Draw the difference of a pair around grey, RGB uint8."""
     signed = 128 + (one.ours.astype(int) - one.theirs.astype(int)) // 2
     return signed.clip(0, 255).astype('uint8')
-
-
-def data_uri(rgb):
-    """Encode a picture as a JPEG that stands in a page."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(file, 'JPEG', quality=90)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
 if __name__ == '__main__':

@@ -11,8 +11,6 @@ Without arguments it takes the bundled painting and the embedded network.
 """
 
 import base64
-import io
-import json
 from collections import namedtuple
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from models.errors import one_line
 
 import lasagne
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from recipes.common import (
@@ -45,6 +42,7 @@ NARROWEST = 16     # pixels of the picture in a patch, however little a unit see
 SHOWN = 640        # pixels of the picture's longer side on the page
 FAINT = 0.1        # of a channel's largest activation: weaker patches are not shown
 PIXELS_AT_ONCE = 16 * 224 * 224  # in one batch of projections
+QUALITY = 85       # of the JPEGs in the page
 PAGE = images.ASSETS / 'feature_atlas.html'
 
 # A patch of a channel: which, its rank from 0, its (row, column) in the map, and the rows and
@@ -109,14 +107,7 @@ def describe_picture(options, original):
     return {'name': one_line(Path(options.picture).name),
             'pixels': runs.pixel_hash(original), 'size': options.size,
             'rows': rows, 'columns': columns,
-            'image': data_uri(images.resize_to(original, rows, columns))}
-
-
-def data_uri(rgb):
-    """Encode a picture as a JPEG that stands in a page."""
-    file = io.BytesIO()
-    Image.fromarray(rgb).save(file, 'JPEG', quality=85)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+            'image': figures.data_uri(images.resize_to(original, rows, columns), QUALITY)}
 
 
 def add_layer(atlas, net, layer, activation, image, rgb, options):
@@ -157,7 +148,7 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
             'strength': round(float(sums[channel] / sums.max()), 4),
             'largest': float(f'{activation[channel].max():.3g}'),
             'extent': round(extent, 1), 'colour': looks[channel][0], 'hex': looks[channel][1],
-            'strip': data_uri(strips[channel]), **describe_heat(grids[channel])})
+            'strip': figures.data_uri(strips[channel], QUALITY), **describe_heat(grids[channel])})
 
 
 def describe_heat(heat):
@@ -277,11 +268,7 @@ def mean_colour(rgb, weights):
 
 def save_page(run, atlas):
     """Save atlas.html: the page with its style, its script and everything that it shows."""
-    figures.fill_page(run, 'atlas.html', PAGE, {
-        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
-        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
-        # Nothing in the data may end the element that it stands in.
-        'atlas': json.dumps(atlas, allow_nan=False).replace('<', '\\u003c')})
+    figures.fill_data_page(run, 'atlas.html', PAGE, atlas=atlas)
 
 
 if __name__ == '__main__':

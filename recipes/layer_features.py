@@ -10,7 +10,6 @@ small database of activations.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
-import json
 from collections import namedtuple
 from urllib.parse import quote
 
@@ -243,11 +242,7 @@ def words_of(layer):
 def save_page(run, model, method, layers):
     """Save index.html, which shows every layer and every photo in it."""
     tour = {'model': model, 'method': WORDS[method], 'layers': layers}
-    figures.fill_page(run, 'index.html', PAGE, {
-        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
-        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
-        # Nothing in the data may end the element that it stands in.
-        'tour': json.dumps(tour, allow_nan=False).replace('<', '\\u003c')})
+    figures.fill_data_page(run, 'index.html', PAGE, tour=tour)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -230,20 +229,13 @@ def _sync(path):
 
 def versions():
     """List the versions of Python, the archive and what its results depend on."""
-    return {'python': platform.python_version(), 'archive': _version('lasagne-archive'),
-            **{name: _version(name) for name in PACKAGES}}
+    return {'python': platform.python_version(), 'archive': devices.version('lasagne-archive'),
+            **{name: devices.version(name) for name in PACKAGES}}
 
 
 def pixel_hash(rgb):
     """Compute a short SHA-256 of a picture's size and pixels, the same for any file format."""
     return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:16]
-
-
-def _version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _make_folder(folder, force):

@@ -1,4 +1,4 @@
-"""Tell what a style transfer is given: photo, paintings and masks, at the size of each phase."""
+"""What a style transfer is given: photo, paintings and masks, at the size of each phase."""
 
 from models.errors import ArchiveError
 
