@@ -387,7 +387,7 @@ def _finish(layers, description):
 
 
 def scaled_tanh(x):
-    """TANH times the hyperbolic tangent."""
+    """Compute TANH times the hyperbolic tangent of x, a Theano variable of any shape."""
     return T.tanh(x) * np.asarray(TANH, x.dtype)
 
 

@@ -293,7 +293,15 @@ def fitted(x, shape):
 
 
 def enlarged(x, share):
-    """Enlarge the middle of an image, without that share of its sides, at the full size."""
+    """Enlarge the middle of an image, without that share of its sides, at the full size.
+
+    Args:
+        x: (1, 3, rows, columns).
+        share: of the sides, 0 to 0.5, that falls away.
+
+    Returns:
+        Array of the same shape.
+    """
     rows, columns = x.shape[2:]
     top, left = (round(length * share / 2) for length in (rows, columns))
     return fitted(x[:, :, top:rows - top, left:columns - left], x.shape)

@@ -37,7 +37,14 @@ def as_grey(values):
 
 
 def luminance_matched(painting, photo):
-    """Match the painting's luminance to the photo's mean and deviation: a grey picture."""
+    """Match the painting's luminance to the photo's mean and deviation: a grey picture.
+
+    Args:
+        painting, photo: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        RGB uint8 of the painting's shape.
+    """
     (mean, deviation), (wanted_mean, wanted_deviation) = (
         (colour @ LUMA, np.sqrt(LUMA @ covariance @ LUMA))
         for colour, covariance in map(_moments, (painting, photo)))
@@ -47,7 +54,14 @@ def luminance_matched(painting, photo):
 
 
 def with_colours_of(photo, picture):
-    """Join a picture's own luminance and the photo's two colour differences."""
+    """Join a picture's own luminance and the photo's two colour differences.
+
+    Args:
+        photo, picture: RGB uint8 (rows, columns, 3), of one shape.
+
+    Returns:
+        RGB uint8 of that shape.
+    """
     difference = luminance(picture) - luminance(photo)
     return np.clip(np.rint(photo + difference[:, :, None]), 0, 255).astype('uint8')
 
@@ -57,6 +71,12 @@ def matched(painting, photo):
 
     A linear map of colours, with the symmetric root of both covariances (the paper's image
     analogies variant, section 4).
+
+    Args:
+        painting, photo: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        RGB uint8 of the painting's shape.
     """
     (mean, own), (wanted_mean, wanted) = map(_moments, (painting, photo))
     roots = [_root(covariance + SMALLEST_VARIANCE * np.eye(3)) for covariance in (own, wanted)]
@@ -88,6 +108,9 @@ def saturation(rgb):
     """Compute the mean saturation of a picture, 0..1: of HSV, (largest - smallest) / largest.
 
     The picture is blurred by 2 pixels first: grey with colourful noise over it is grey.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
     """
     blurred = gaussian_filter(rgb.astype('float64'), (BLUR, BLUR, 0))
     largest, smallest = blurred.max(axis=2), blurred.min(axis=2)

@@ -294,6 +294,10 @@ def over_white(rgb, alpha):
 def resize(rgb, short_side):
     """Resize a picture, RGB uint8, so that its shorter side has `short_side` pixels.
 
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        short_side: pixels.
+
     Raises:
         ArchiveError: it would have more than 4.2 million pixels, 2048x2048.
     """
@@ -313,6 +317,10 @@ def fitted(shape, short_side):
 def resize_to(rgb, rows, columns):
     """Resize a picture to so many rows and columns.
 
+    Args:
+        rgb: uint8 (rows, columns, 3), or (rows, columns).
+        rows, columns: of the result, whose type is the same; the filter is Lanczos'.
+
     Raises:
         ArchiveError: they are more pixels than Pillow can count, 2^31.
     """
@@ -323,7 +331,14 @@ def resize_to(rgb, rows, columns):
 
 
 def crop_square(rgb):
-    """Cut out the square in the middle, as the Recipes cut their pictures."""
+    """Cut out the square in the middle, as the Recipes cut their pictures.
+
+    Args:
+        rgb: (rows, columns, 3).
+
+    Returns:
+        (side, side, 3), a view; the side is the shorter one.
+    """
     rows, columns = rgb.shape[:2]
     side = min(rows, columns)
     top, left = (rows - side) // 2, (columns - side) // 2
@@ -331,12 +346,28 @@ def crop_square(rgb):
 
 
 def extend(rgb, margin):
-    """Extend a picture by a margin of so many pixels on all sides that mirrors it."""
+    """Extend a picture by a margin of so many pixels on all sides that mirrors it.
+
+    Args:
+        rgb: (rows, columns, 3).
+        margin: pixels, less than rows and columns.
+
+    Returns:
+        (rows + 2 * margin, columns + 2 * margin, 3).
+    """
     return np.pad(rgb, ((margin, margin), (margin, margin), (0, 0)), mode='reflect')
 
 
 def trim(rgb, margin):
-    """Cut off a picture's margin: the inverse of `extend`."""
+    """Cut off a picture's margin: the inverse of `extend`.
+
+    Args:
+        rgb: (rows + 2 * margin, columns + 2 * margin, 3).
+        margin: pixels.
+
+    Returns:
+        (rows, columns, 3), a view.
+    """
     return rgb[margin:rgb.shape[0] - margin, margin:rgb.shape[1] - margin]
 
 

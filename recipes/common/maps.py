@@ -42,6 +42,14 @@ def grey(signal):
 
 def signed(gradient, percentile=PERCENTILE):
     """Draw the gradient as colours around grey, RGB uint8: brighter where more raises the score.
+
+
+    Args:
+        gradient: (3, rows, columns), BGR.
+        percentile: of the absolute values that is drawn as the fullest colour.
+
+    Returns:
+        uint8 (rows, columns, 3).
     """
     rgb = gradient[::-1].transpose(1, 2, 0)
     return _to_uint8(0.5 + 0.5 * np.sign(rgb) * _scaled(np.abs(rgb), percentile))
@@ -140,7 +148,15 @@ def _largest_part(found):
 
 
 def masked(rgb, mask):
-    """Draw the photo with everything outside the mask pale, RGB uint8."""
+    """Draw the photo with everything outside the mask pale, RGB uint8.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        mask: boolean (rows, columns).
+
+    Returns:
+        uint8 of the same shape.
+    """
     return np.where(mask[:, :, None], rgb, 255 - (255 - rgb) // 4).astype('uint8')
 
 

@@ -70,7 +70,12 @@ def with_bits(colours, bits):
 
 
 def share_near(rgb, palette):
-    """Measure which share of the pixels has nearly a colour of the palette, 0..1."""
+    """Measure which share of the pixels has nearly a colour of the palette, 0..1.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        palette: RGB uint8 (colours, 3).
+    """
     distances, _ = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
     return float((distances <= NEAR).mean())
 
@@ -87,21 +92,39 @@ def distribution(rgb):
 
 
 def entropy(rgb):
-    """Measure how widely the colours of a picture are spread over a* and b*, in bits."""
+    """Measure how widely the colours of a picture are spread over a* and b*, in bits.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+
+    Returns:
+        From 0, one colour, up to the binary logarithm of the number of bins.
+    """
     shares = distribution(rgb)
     shares = shares[shares > 0]
     return float(-(shares * np.log2(shares)).sum())
 
 
 def peaks(rgb):
-    """Find the bins (a*, b*) of the peaks of a picture's distribution, highest first."""
+    """Find the bins (a*, b*) of the peaks of a picture's distribution, highest first.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+
+    Returns:
+        int (peaks, 2).
+    """
     smooth = gaussian_filter(distribution(rgb), 0.7)
     return peak_local_max(smooth, min_distance=PEAK_DISTANCE, threshold_abs=PEAK_SHARE,
                           exclude_border=False)
 
 
 def peaks_kept(painting, result):
-    """Count peaks of a painting's distribution: (those that are peaks of a result's, all)."""
+    """Count peaks of a painting's distribution: (those that are peaks of a result's, all).
+
+    Args:
+        painting, result: RGB uint8 (rows, columns, 3); of any two sizes.
+    """
     there, found = peaks(painting), peaks(result)
     if not len(there) or not len(found):
         return 0, len(there)

@@ -143,7 +143,14 @@ def unit_target(activations, layer, channel, place=None, at_value=False):
 
 
 def unit_indices(activations, layer, channel, place=None):
-    """List the index within each picture of the units that `unit_target` picks: list of tuples."""
+    """List the index within each picture of the units that `unit_target` picks: list of tuples.
+
+    Args:
+        activations, layer, channel, place: as of `unit_target`.
+
+    Returns:
+        (channel, row, column) for each picture, or (channel,) of a dense layer.
+    """
     no_empty_map(activations, layer)
     if activations.ndim == 2:
         if place is not None:
@@ -162,6 +169,11 @@ def unit_indices(activations, layer, channel, place=None):
 def known_channel(net, name, channel):
     """Stop where a layer has no such channel.
 
+    Args:
+        net: dict of layers, or a last layer.
+        name: of the layer.
+        channel: index.
+
     Raises:
         ArchiveError: says what there is.
     """
@@ -173,6 +185,10 @@ def known_channel(net, name, channel):
 
 def no_empty_map(activations, layer):
     """Stop where a picture is so small that a layer's map has no units.
+
+    Args:
+        activations: (batch, channels, rows, columns), or (batch, channels).
+        layer: its name.
 
     Raises:
         ArchiveError: says so.

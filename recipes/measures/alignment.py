@@ -82,6 +82,9 @@ def sampled(rgb, rows, columns):
     """Resample a picture to so many rows and columns, each pixel interpolated from four.
 
     So matplotlib drew pictures until its version 2: what is reduced is not smoothed before.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
     """
     places = [(np.arange(count) + 0.5) * length / count - 0.5
               for count, length in zip((rows, columns), rgb.shape)]
@@ -109,7 +112,12 @@ def jpeg_of(path):
 
 
 def compressed(rgb, jpeg):
-    """Compress a picture as a `Jpeg` says, and decode it."""
+    """Compress a picture as a `Jpeg` says, and decode it.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        jpeg: a `Jpeg`.
+    """
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, 'JPEG', qtables=jpeg.tables,
                               subsampling=max(0, jpeg.sampling))

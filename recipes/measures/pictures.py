@@ -57,6 +57,12 @@ def earth_movers(a, b):
 
     2.3 is just noticeable. In two pictures of one colour each the mean over directions is smaller
     than the distance of the colours, by some 0.5.
+
+    Args:
+        a, b: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        Distance in L*a*b*, from 0 up.
     """
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
     first, second = (np.quantile(palettes.to_lab(rgb).reshape(-1, 3) @ DIRECTIONS.T, shares,
@@ -65,7 +71,11 @@ def earth_movers(a, b):
 
 
 def spread(rgb):
-    """Compute the mean distance of a picture's colours from their mean, in L*a*b*; at least 5."""
+    """Compute the mean distance of a picture's colours from their mean, in L*a*b*; at least 5.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+    """
     lab = palettes.to_lab(rgb).reshape(-1, 3)
     return max(SMALLEST_SPREAD, float(np.linalg.norm(lab - lab.mean(axis=0), axis=1).mean()))
 
@@ -74,6 +84,9 @@ def rank_correlation(a, b):
     """Spearman's correlation of two maps: Pearson's of ranks, equal values sharing one; -1..1.
 
     0 where one of them is the same everywhere.
+
+    Args:
+        a, b: arrays of as many numbers, such as maps (rows, columns).
     """
     a, b = (rankdata(x.ravel()) for x in (a, b))
     a, b = a - a.mean(), b - b.mean()
@@ -132,6 +145,9 @@ class InNetwork:
         """Compute the largest over layers of |G_a - G_b| / |G_b|, Frobenius norms; 0 for the same.
 
         Noise over a painted picture shows in one layer only, so a mean would hide it.
+
+        Args:
+            a, b: RGB uint8 (rows, columns, 3); of any two sizes.
         """
         (*first, _), (*second, _) = self.look(a), self.look(b)
         return float(max(np.linalg.norm(x - y) / max(np.linalg.norm(y), 1e-12)
@@ -141,6 +157,9 @@ class InNetwork:
         """Correlate activations place by place, each channel without its mean; -1..1.
 
         1 for the same, about 0 for pictures of different things in any style.
+
+        Args:
+            a, b: RGB uint8 (rows, columns, 3), of one shape.
         """
         first, second = (x - x.mean(axis=(1, 2), keepdims=True)
                          for x in (self.look(a)[-1], self.look(b)[-1]))

@@ -18,7 +18,15 @@ class Canvas(namedtuple('Canvas', 'mean_pixel levels margin')):
         return images.prepare(rgb, self.mean_pixel, self.levels)
 
     def picture_of(self, x, shape):
-        """Convert a flat array that is painted at this shape to RGB, without its margin."""
+        """Convert a flat array that is painted at this shape to RGB, without its margin.
+
+        Args:
+            x: float64, flat or of the shape, BGR minus mean.
+            shape: (1, 3, rows, columns), the margin included.
+
+        Returns:
+            uint8 (rows - 2 * margin, columns - 2 * margin, 3).
+        """
         return images.trim(images.deprocess(np.reshape(x, shape), self.mean_pixel, self.levels),
                            self.margin)
 

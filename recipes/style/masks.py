@@ -28,7 +28,11 @@ def read(path):
 
 
 def colours_of(mask):
-    """List the colours in a mask, a sorted list of (red, green, blue)."""
+    """List the colours in a mask, a sorted list of (red, green, blue).
+
+    Args:
+        mask: RGB uint8 (rows, columns, 3).
+    """
     return [tuple(map(int, colour)) for colour in colours.distinct(mask)]
 
 
@@ -80,7 +84,11 @@ def hexadecimal(colour):
 
 
 def resize_to(mask, rows, columns):
-    """Resize a mask to so many rows and columns, and no new colours."""
+    """Resize a mask to so many rows and columns, and no new colours.
+
+    Args:
+        mask: RGB uint8 (rows, columns, 3).
+    """
     return np.array(Image.fromarray(mask).resize((columns, rows), Image.NEAREST))
 
 
