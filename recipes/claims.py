@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from recipes.common import command_line, images, networks, runs
 from recipes.measures import claims, pictures, ways_back
-from recipes.measures.layers import square
 
 SMALL, LARGE = 96, 256  # pixels of photos for the embedded networks, and of paintings
 
@@ -123,7 +122,7 @@ class Subject:
 
 def paintings():
     """Read the bundled painting and another, square, RGB uint8."""
-    return [square(path, LARGE) for path in
+    return [images.square(images.read(path), LARGE) for path in
             (images.PAINTING, images.ASSETS / 'gallery' / 'circles_and_triangles.png')]
 
 

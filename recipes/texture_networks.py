@@ -140,8 +140,7 @@ def evaluate(options):
 def sample(trainer):
     """Make two textures, or paint the bundled photo: RGB uint8."""
     random = np.random.RandomState(0)
-    photo = images.resize_to(images.crop_square(images.read(images.bundled_photo())),
-                             SAMPLE_SIZE, SAMPLE_SIZE)
+    photo = images.square(images.read(images.bundled_photo()), SAMPLE_SIZE)
     batch = images.prepare(photo, trainer.loss.mean_pixel)
     painted = [images.deprocess(trainer.paint(*trainer.inputs(batch, SAMPLE_SIZE, SAMPLE_SIZE, 1,
                                                               random)), trainer.loss.mean_pixel)

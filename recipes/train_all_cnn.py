@@ -267,7 +267,7 @@ def read_folder(path, size):
                 continue
             for file in photos.find([place / name]):
                 try:
-                    pictures.append(square(images.read(file), size))
+                    pictures.append(images.square(images.read(file), size))
                     labels.append(label)
                 except ArchiveError as problem:
                     problems.append(str(problem))
@@ -307,8 +307,8 @@ def read_npz(path, size):
         raise ArchiveError(f'{path} is no .npz file of labelled pictures ({problem}); it must '
                            'hold images (count, rows, columns, 3) and labels') from problem
     labels, training = labels[there], (split == 'train')[there]
-    pictures = as_array([square(picture, size) for picture in pictures if picture is not None],
-                        size)
+    pictures = as_array([images.square(picture, size) for picture in pictures
+                         if picture is not None], size)
     return Data(pictures[training], labels[training], pictures[~training], labels[~training],
                 names, problems)
 
@@ -330,11 +330,6 @@ def decoded(encoded, ends, path):
             pictures.append(None)
             problems.append(str(problem))
     return pictures, problems
-
-
-def square(rgb, size):
-    """Cut out the square in the middle of a picture, with sides of `size` pixels."""
-    return images.resize_to(images.crop_square(rgb), size, size)
 
 
 def as_array(pictures, size):

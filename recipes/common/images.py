@@ -345,6 +345,19 @@ def crop_square(rgb):
     return rgb[top:top + side, left:left + side]
 
 
+def square(rgb, side):
+    """Cut out the square in the middle of a picture, and resize it to sides of so many pixels.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        side: pixels.
+
+    Returns:
+        uint8 (side, side, 3).
+    """
+    return resize_to(crop_square(rgb), side, side)
+
+
 def extend(rgb, margin):
     """Extend a picture by a margin of so many pixels on all sides that mirrors it.
 

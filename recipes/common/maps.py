@@ -43,7 +43,6 @@ def grey(signal):
 def signed(gradient, percentile=PERCENTILE):
     """Draw the gradient as colours around grey, RGB uint8: brighter where more raises the score.
 
-
     Args:
         gradient: (3, rows, columns), BGR.
         percentile: of the absolute values that is drawn as the fullest colour.

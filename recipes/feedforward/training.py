@@ -72,8 +72,7 @@ class Photos:
 
     def validation(self, size, mean_pixel, most=VALIDATION):
         """Give the held-out photos' middle squares: (count, 3, size, size), BGR minus mean."""
-        squares = [images.resize_to(images.crop_square(rgb), size, size)
-                   for rgb in self.held[:most]]
+        squares = [images.square(rgb, size) for rgb in self.held[:most]]
         return photos.stack(squares, mean_pixel) if squares else None
 
 

@@ -414,5 +414,5 @@ def photos_for(net, mean_pixel, size):
     """Read the bundled photos, square: (batch, 3, size, size), BGR minus mean."""
     folder = images.bundled_photo().parent
     names = ('astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg', 'motorcycle_left.png')
-    return np.concatenate([images.prepare(layer_measures.square(folder / name, size), mean_pixel)
-                           for name in names])
+    return np.concatenate([images.prepare(images.square(images.read(folder / name), size),
+                                          mean_pixel) for name in names])

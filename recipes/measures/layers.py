@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from recipes.common import images
-
 RAMPS = 3  # patterns of a colour that count as simple: even, and a ramp down and right
 
 
@@ -70,8 +68,3 @@ def permuted(rgb, block, seed=0):
     blocks = blocks[np.random.RandomState(seed).permutation(len(blocks))]
     return np.ascontiguousarray(blocks.reshape(rows, columns, block, block, 3).swapaxes(1, 2)
                                 .reshape(rows * block, columns * block, 3))
-
-
-def square(path, side):
-    """Cut a picture to the square in its middle, of that side: RGB uint8."""
-    return images.resize(images.crop_square(images.read(path)), side)
