@@ -37,7 +37,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options of a command line."""
+    """Read the options of a command line."""
     parser = command_line.ArgumentParser(prog='python -m models',
                                          description=__doc__.splitlines()[0])
     parser.set_defaults(command=list_networks)
@@ -114,7 +114,7 @@ def is_here(name):
 
 
 def skeleton_of(name, weights=None):
-    """Return a network without weights, and the names of the layers that a file has no weights of.
+    """Build a network without weights, and the names of the layers that a file has no weights of.
 
     Args:
         name: of the network.
@@ -137,14 +137,14 @@ def skeleton_of(name, weights=None):
 
 
 def count_of_classes(net):
-    """How many classes a network tells apart, 0 where it ends in no softmax."""
+    """Count how many classes a network tells apart, 0 where it ends in no softmax."""
     last = next(reversed(net.values()))
     is_softmax = getattr(last, 'nonlinearity', None) is nonlinearities.softmax
     return last.output_shape[1] if is_softmax else 0
 
 
 def classes_of(name, weights=None):
-    """Return the names of a network's classes, out of its weights where these are here.
+    """List the names of a network's classes, out of its weights where these are here.
 
     Raises:
         ArchiveError: it has no classes, or nothing tells their names.
@@ -165,7 +165,7 @@ def classes_of(name, weights=None):
 
 
 def kind_of(layer):
-    """Return in words what a layer does."""
+    """Say what a layer does."""
     if isinstance(layer, Conv2DLayer):
         rows, columns = layer.filter_size
         groups = f' in {layer.num_groups} groups' if layer.num_groups > 1 else ''
@@ -176,12 +176,12 @@ def kind_of(layer):
 
 
 def uses_of(layer):
-    """Return in words what a layer can serve for: without rows and columns, for its units only."""
+    """Say what a layer can serve for: without rows and columns, for its units only."""
     return 'style, content, deconvnet, dream' if len(layer.output_shape) == 4 else 'saliency'
 
 
 def defaults_of(name):
-    """Return layer -> what recipes take it for where no layer is named, in words with factors."""
+    """Map each layer to what recipes take it for where no layer is named, in words with factors."""
     facts, settings = networks.facts_of(name), settings_of('archive', name)
     found = {}
     for use, text in (('style', settings.style_layers), ('content', settings.content_layers)):

@@ -24,22 +24,22 @@ PUBLISHED_ERRORS = {'base_cnn_c': 9.74, 'strided_cnn_c': 10.19, 'conv_pool_cnn_c
 
 
 def base_cnn_c(pool='max', width=1, classes=10):
-    """Return the layers of model C, as a list of (name, how to build it)."""
+    """List the layers of model C, as a list of (name, how to build it)."""
     return _network(partial(_block, depth=2, pool=pool), width, classes)
 
 
 def strided_cnn_c(pool='max', width=1, classes=10):
-    """Return the layers of Strided-CNN-C: the convolution before a pooling has its stride."""
+    """List the layers of Strided-CNN-C: the convolution before a pooling has its stride."""
     return _network(partial(_block, depth=2, last_stride=2), width, classes)
 
 
 def conv_pool_cnn_c(pool='max', width=1, classes=10):
-    """Return the layers of ConvPool-CNN-C: one more convolution before each pooling."""
+    """List the layers of ConvPool-CNN-C: one more convolution before each pooling."""
     return _network(partial(_block, depth=3, pool=pool), width, classes)
 
 
 def all_cnn_c(pool='max', width=1, classes=10):
-    """Return the layers of All-CNN-C: convolutions of stride 2 in the place of pooling."""
+    """List the layers of All-CNN-C: convolutions of stride 2 in the place of pooling."""
     return _network(partial(_block, depth=3, last_stride=2), width, classes)
 
 

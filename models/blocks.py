@@ -29,6 +29,15 @@ def convolution(previous, filters, array, name, size=3, stride=1, pad='same',
     """Build a convolution with bias and rectifier onto the layer before.
 
     Channels of different groups do not see each other; a kernel has as many as a group.
+
+    Args:
+        previous: the Lasagne layer below.
+        filters: how many.
+        array: function (key, shape) -> array that gives <name>.W and <name>.b.
+        name: of the layer.
+        size, stride, pad: of rows and columns alike, in positions; pad also 'same'.
+        nonlinearity: what follows the bias.
+        groups: of channels.
     """
     shape = (filters, previous.output_shape[1] // groups, size, size)
     return Conv2DLayer(previous, filters, size, stride, pad, flip_filters=False,
@@ -37,7 +46,15 @@ def convolution(previous, filters, array, name, size=3, stride=1, pad='same',
 
 
 def pooling(previous, mode, array, name, size=2, stride=2, pad=0, ignore_border=True):
-    """Build a pooling onto the layer before; partial windows fall away, or do not."""
+    """Build a pooling onto the layer before; partial windows fall away, or do not.
+
+    Args:
+        previous, name: as of `convolution`.
+        mode: of POOLINGS.
+        array: is not asked for anything.
+        size, stride, pad: of rows and columns alike, in positions.
+        ignore_border: whether partial windows fall away.
+    """
     if mode not in POOLINGS:
         raise ArchiveError(f'there is no pooling {mode!r}; there are {", ".join(POOLINGS)}')
     return Pool2DLayer(previous, size, stride=stride, pad=pad, mode=mode,
@@ -56,7 +73,13 @@ def response_normalisation(previous, array, name, size=5, alpha=1e-4, beta=0.75,
 
 
 def dense(previous, units, nonlinearity, array, name):
-    """Build a dense layer onto the layer before; its array is (units, inputs) or (units, ...)."""
+    """Build a dense layer onto the layer before; its array is (units, inputs) or (units, ...).
+
+    Args:
+        previous, array, name: as of `convolution`.
+        units: how many.
+        nonlinearity: what follows the bias, or None.
+    """
     shape = (units,) + previous.output_shape[1:]
     W = array(name + '.W', shape).reshape(units, -1).T
     return DenseLayer(previous, units, nonlinearity=nonlinearity,
@@ -75,14 +98,14 @@ def probabilities(previous, array, name):
 
 
 def scaled(count, width):
-    """Return a number of filters times the width of a network, at least 1."""
+    """Scale a number of filters by the width of a network: a whole number, at least 1."""
     if not width > 0:
         raise ArchiveError(f'the width of a network is a factor above 0, not {width}')
     return max(1, round(count * width))
 
 
 def classifier(hidden, classes):
-    """Return the layers fc6 to fc8 with so many hidden units each, and the softmax."""
+    """List the layers fc6 to fc8 with so many hidden units each, and the softmax."""
     return [('fc6', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc7', partial(dense, units=hidden, nonlinearity=rectify)),
             ('fc8', partial(dense, units=classes, nonlinearity=None)),

@@ -24,22 +24,22 @@ GROUPS = 2
 
 
 def alexnet(pool='max', width=1, classes=1000):
-    """Return the layers of AlexNet, as a list of (name, how to build it): norm, then pool."""
+    """List the layers of AlexNet, as a list of (name, how to build it): norm, then pool."""
     return _network(_two_gpus, ('norm', 'pool'), pool, width, classes)
 
 
 def caffenet(pool='max', width=1, classes=1000):
-    """Return the layers of Caffe's reference model, as a list of (name, how to build it)."""
+    """List the layers of Caffe's reference model, as a list of (name, how to build it)."""
     return _network(_two_gpus, ('pool', 'norm'), pool, width, classes)
 
 
 def zeiler_fergus(pool='max', width=1, classes=1000):
-    """Return the layers of Zeiler & Fergus' network, as a list of (name, how to build it)."""
+    """List the layers of Zeiler & Fergus' network, as a list of (name, how to build it)."""
     return _network(_finer, ('pool', 'norm'), pool, width, classes)
 
 
 def _network(convolutions, behind, pool, width, classes):
-    """Return the layers: what is `behind` the first two convolutions comes in that order."""
+    """List the layers: what is `behind` the first two convolutions comes in that order."""
     conv1, conv2, *deeper = convolutions(partial(_even, width=width))
     kinds = {'pool': partial(pooling, size=3, mode=pool, ignore_border=False),
              'norm': response_normalisation}
@@ -68,7 +68,7 @@ def _finer(count):
 
 
 def _even(count, width):
-    """Return a number of filters times the width that groups can share."""
+    """Scale a number of filters by the width, to a whole number that groups can share."""
     return GROUPS * scaled(count / GROUPS, width)
 
 

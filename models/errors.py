@@ -34,7 +34,7 @@ class Notice(UserWarning):
 
 
 def one_line(text, longest=LONGEST):
-    """A text as it can be shown anywhere: one line, printable, of bounded length.
+    """Make a text that can be shown anywhere: one line, printable, of bounded length.
 
     Line breaks become a space, and control characters, marks that reverse the direction of text and
     lone surrogates (bytes of file names that are no UTF-8) their escapes, such as \\x1b. What is
@@ -80,7 +80,7 @@ def is_full_disk(problem):
 
 
 def reason_of(problem):
-    """In words why the system refused something.
+    """Say why the system refused something.
 
     Args:
         problem: an OSError.

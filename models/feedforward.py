@@ -9,11 +9,11 @@ Every generator takes and gives BGR minus mean, as the archive's networks do; wh
 with other colours, its first and last layers convert them.
 """
 
-from collections import OrderedDict
 from functools import partial
 from typing import NamedTuple
 
 from models.errors import ArchiveError
+from models.graphs import Network
 from models.layers import (
     ChannelsLayer,
     CroppedSumLayer,
@@ -169,7 +169,7 @@ def build(description, array=None, seed=0):
         seed: of the random weights.
 
     Returns:
-        OrderedDict of Lasagne layers. 'input' takes a photo (batch, 3, rows, columns), BGR minus
+        `Network` of Lasagne layers. 'input' takes a photo (batch, 3, rows, columns), BGR minus
         mean; 'noise1', 'noise2' ..., coarse to fine, take noise (batch, channels, rows, columns)
         of 0..1, where there is any. The last layer, 'output', gives BGR minus mean.
     """
@@ -228,7 +228,7 @@ class _Layers:
 
     def __init__(self, description, array):
         self.description, self.array = description, array
-        self.net, self.last = OrderedDict(), None
+        self.net, self.last = Network(), None
 
     def add(self, layer):
         """Put a layer behind those that are there; it is the last one from now on."""
@@ -387,7 +387,7 @@ def _finish(layers, description):
 
 
 def scaled_tanh(x):
-    """TANH times the hyperbolic tangent."""
+    """Compute TANH times the hyperbolic tangent of x, a Theano variable of any shape."""
     return T.tanh(x) * np.asarray(TANH, x.dtype)
 
 

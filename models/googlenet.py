@@ -31,7 +31,7 @@ POOL_AFTER = {'3b': 'pool3/3x3_s2', '4e': 'pool4/3x3_s2'}  # these modules
 
 
 def googlenet(pool='max', width=1, classes=1000):
-    """Return the layers of GoogLeNet, as a list of (name, how to build it, what is below).
+    """List the layers of GoogLeNet, as a list of (name, how to build it, what is below).
 
     `pool` is the kind of every pooling but the last, those inside the modules included.
     """
@@ -55,7 +55,7 @@ def googlenet(pool='max', width=1, classes=1000):
 
 
 def inception(name, below, pool, ones, before_threes, threes, before_fives, fives, behind_pool):
-    """Return the eight layers of an inception module: four ways side by side, concatenated."""
+    """List the eight layers of an inception module: four ways side by side, concatenated."""
     ends = [f'{name}/{end}' for end in ('1x1', '3x3', '5x5', 'pool_proj')]
     return [(f'{name}/1x1', partial(convolution, filters=ones, size=1), below),
             (f'{name}/3x3_reduce', partial(convolution, filters=before_threes, size=1), below),

@@ -18,6 +18,16 @@ SQUASHING = (nonlinearities.softmax, T.nnet.softmax, nonlinearities.sigmoid, T.n
 LINEAR = (None, nonlinearities.identity)
 
 
+class Network(OrderedDict):
+    """The layers of a network of the archive by name, from the picture on.
+
+    Attributes:
+        origin: `models.weights.files.Origin` of the weights, or None where they are random.
+    """
+
+    origin = None
+
+
 def named_layers(net):
     """Layers by name, an OrderedDict.
 
@@ -35,7 +45,7 @@ def named_layers(net):
 
 
 def name_of(net, layer):
-    """What to call a layer in a message: its key in the network, else where it stands.
+    """Name a layer in a message: by its key in the network, else by where it stands.
 
     Args:
         net: dict of layers, a last layer, or a list of layers.
@@ -52,12 +62,12 @@ def name_of(net, layer):
 
 
 def last_layer(net):
-    """The last layer of a dict, or the layer itself."""
+    """Find the last layer of a dict; a layer is itself the last."""
     return next(reversed(named_layers(net).values()))
 
 
 def input_layer(net, layers=None):
-    """The one input layer that layers of a network depend on.
+    """Find the one input layer that layers of a network depend on.
 
     Args:
         net: dict of layers, or a last layer.
@@ -76,7 +86,7 @@ def input_layer(net, layers=None):
 
 
 def scores(net):
-    """The layer of each class's unnormalised score, 'fc8' in the VGGs: before softmax or sigmoid.
+    """Find the layer of the unnormalised scores, 'fc8' in the VGGs: before softmax or sigmoid.
 
     Where the softmax is a layer of its own, this is the layer before; where it is the nonlinearity
     of a dense layer, a linear layer with the same weights; and the last layer itself where it ends

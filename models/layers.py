@@ -92,7 +92,15 @@ class Put(Op):
 
 
 def taken(x, rows, columns):
-    """What `Take` computes, in numpy."""
+    """Compute in numpy what `Take` computes.
+
+    Args:
+        x: (batch, channels, rows, columns).
+        rows, columns: int vectors of indices; -1 gives zeros.
+
+    Returns:
+        (batch, channels, len(rows), len(columns)).
+    """
     picked = np.ascontiguousarray(x.take(rows, 2).take(columns, 3))
     picked[:, :, rows < 0] = 0
     picked[:, :, :, columns < 0] = 0

@@ -2,11 +2,11 @@
 
 import difflib
 import shlex
-from collections import OrderedDict
 from functools import partial
 
 from models import all_cnn, caffenet, googlenet, squeezenet, vgg, vgg_cnn_s, waiting
 from models.errors import ArchiveError
+from models.graphs import Network
 from models.weights import files
 
 import numpy as np
@@ -38,8 +38,8 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=N
             network's own, 224, or 227 for AlexNet and CaffeNet.
 
     Returns:
-        OrderedDict of Lasagne layers; 'input' takes (batch, 3, rows, columns), BGR, 0..255 with
-        the mean subtracted.
+        `Network` of Lasagne layers; 'input' takes (batch, 3, rows, columns), BGR, 0..255 with the
+        mean subtracted.
 
     Raises:
         ArchiveError: unknown network, layer or pooling.
@@ -52,7 +52,7 @@ def build(name, pool='max', deepest=None, width=1, seed=0, array=None, classes=N
     size = (size or FACTS[name].size) if fixed else None
     array = array or partial(_draw, np.random.RandomState(seed))
 
-    net = OrderedDict(input=InputLayer((None, 3, size, size), name='input'))
+    net = Network(input=InputLayer((None, 3, size, size), name='input'))
     for layer_name, construct, *below in layers:
         incomings = [net[other] for other in below] or [next(reversed(net.values()))]
         net[layer_name] = construct(*incomings, array=array, name=layer_name)
@@ -68,9 +68,9 @@ def load(name, weights=None, pool='max', deepest=None):
             takes the embedded network's own, or `<name>.npz` in `models.weights.files.folder()`.
 
     Returns:
-        (net, classes, mean_pixel): the OrderedDict of layers; the list of class names, ImageNet's
-        where the file has none and the network tells 1000 apart, else None; mean_pixel as float32
-        of shape (3,), BGR.
+        (net, classes, mean_pixel): the `Network` of layers, with its origin; the list of class
+        names, ImageNet's where the file has none and the network tells 1000 apart, else None;
+        mean_pixel as float32 of shape (3,), BGR.
 
     Raises:
         ArchiveError: unknown network or layer, no file, or a file that lacks a layer at or above
@@ -81,6 +81,7 @@ def load(name, weights=None, pool='max', deepest=None):
         classes = file.classes()
         net = build(name, pool, deepest, width=file.width(), array=file.array,
                     classes=classes and len(classes))
+        net.origin = file.origin()
         file.name_extra_keys(layer_names(name))
         if classes is None and next(reversed(net.values())).output_shape[1:] == (1000,):
             classes = [words for _, words in files.imagenet_classes()]
@@ -88,7 +89,7 @@ def load(name, weights=None, pool='max', deepest=None):
 
 
 def deepest_of(name, layers):
-    """Which of these layers of a network comes last, to cut the network off after it.
+    """Find which of these layers of a network comes last, to cut the network off after it.
 
     Raises:
         ArchiveError: unknown network or layer.
@@ -98,7 +99,7 @@ def deepest_of(name, layers):
 
 
 def layer_names(name):
-    """Return the names of a network's layers, in order.
+    """List the names of a network's layers, in order.
 
     Raises:
         ArchiveError: unknown network.
@@ -107,7 +108,7 @@ def layer_names(name):
 
 
 def facts_of(name):
-    """Return the `Facts` of a network.
+    """Look up the `Facts` of a network.
 
     Raises:
         ArchiveError: unknown network.
@@ -116,7 +117,7 @@ def facts_of(name):
 
 
 def known_network(name):
-    """Return the name if it is a network's, else stop and suggest the nearest.
+    """Check a name: give it if it is a network's, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
@@ -125,7 +126,7 @@ def known_network(name):
 
 
 def known_layer(name, layer):
-    """Return the layer if the network of this name has it, else stop and suggest the nearest.
+    """Check a layer's name: give it if the network has it, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.
@@ -134,7 +135,7 @@ def known_layer(name, layer):
 
 
 def known_name(name, names, kind, command=None):
-    """Return the name if it is among the names, else stop and suggest the nearest.
+    """Check a name: give it if it is among the names, else stop and suggest the nearest.
 
     Args:
         name: asked for.

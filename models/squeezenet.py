@@ -23,7 +23,7 @@ POOL_AFTER = (3, 5)  # these fire modules
 
 
 def squeezenet(pool='max', width=1, classes=1000):
-    """Return the layers of SqueezeNet 1.1, as a list of (name, how to build it, what is below)."""
+    """List the layers of SqueezeNet 1.1, as a list of (name, how to build it, what is below)."""
     pool_partial_windows = partial(pooling, size=3, mode=pool, ignore_border=False)
     layers = [('conv1', partial(convolution, filters=scaled(64, width), stride=2, pad=0)),
               ('pool1', pool_partial_windows)]
@@ -37,7 +37,7 @@ def squeezenet(pool='max', width=1, classes=1000):
 
 
 def fire(name, squeeze, expand):
-    """Return the four layers of a fire module: 1x1 filters, then 1x1 beside 3x3 filters."""
+    """List the four layers of a fire module: 1x1 filters, then 1x1 beside 3x3 filters."""
     narrow, ones, threes = f'{name}/squeeze1x1', f'{name}/expand1x1', f'{name}/expand3x3'
     return [(narrow, partial(convolution, filters=squeeze, size=1)),
             (ones, partial(convolution, filters=expand, size=1)),

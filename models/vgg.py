@@ -22,22 +22,22 @@ DENSE_INPUT_SIZE = 224              # rows and columns, which fc6 fixes
 
 
 def vgg16(pool='max', width=1, classes=1000):
-    """Return the layers of VGG-16 (configuration D), as a list of (name, how to build it)."""
+    """List the layers of VGG-16 (configuration D), as a list of (name, how to build it)."""
     return _convolutions((2, 2, 3, 3, 3), pool, width) + classifier(scaled(4096, width), classes)
 
 
 def vgg19(pool='max', width=1, classes=1000):
-    """Return the layers of VGG-19 (configuration E), as a list of (name, how to build it)."""
+    """List the layers of VGG-19 (configuration E), as a list of (name, how to build it)."""
     return vgg19_convolutions(pool, width) + classifier(scaled(4096, width), classes)
 
 
 def vgg19_convolutions(pool='max', width=1, classes=None):
-    """Return the layers of VGG-19 to pool5, as Gatys' normalised network has them: no classes."""
+    """List the layers of VGG-19 to pool5, as Gatys' normalised network has them: no classes."""
     return _convolutions((2, 2, 4, 4, 4), pool, width)
 
 
 def vgg19_quarter(pool='max', width=1, classes=202):
-    """Return the layers of the embedded network; see models/embedded/README.md."""
+    """List the layers of the embedded network; see models/embedded/README.md."""
     return (_convolutions((2, 2, 4, 4, 4), pool, width, filters=(16, 32, 64, 128, 128))[:-1]
             + [('mean', mean_over_positions),  # it has no pool5
                ('fc8', partial(dense, units=classes, nonlinearity=None)),
@@ -45,7 +45,7 @@ def vgg19_quarter(pool='max', width=1, classes=202):
 
 
 def vgg19_small(pool='max', width=1, classes=202):
-    """Return the layers of the network that ships with the archive; see models/embedded.
+    """List the layers of the network that ships with the archive; see models/embedded.
 
     Style is made of the layers to conv3_1, which are half as wide as VGG-19's; those above, which
     tell classes apart, are a quarter as wide.

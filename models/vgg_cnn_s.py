@@ -12,7 +12,7 @@ from models.facts import Facts
 
 
 def vgg_cnn_s(pool='max', width=1, classes=1000):
-    """Return the layers of VGG_CNN_S, as a list of (name, how to build it)."""
+    """List the layers of VGG_CNN_S, as a list of (name, how to build it)."""
     thirds = partial(pooling, size=3, stride=3, mode=pool, ignore_border=False)
     halves = partial(pooling, mode=pool, ignore_border=False)
     many = partial(convolution, filters=scaled(512, width))

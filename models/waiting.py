@@ -76,11 +76,11 @@ class Activity:
         self.began = time.time()
 
     def step(self, *_):
-        """One more unit is done."""
+        """Count one more unit as done."""
         self.done += 1
 
     def told(self):
-        """What it is, a bar and a count where there is something to count, and the time it takes.
+        """Say what is done, with a bar and a count where there is something to count, and the time.
         """
         seconds = f'{time.time() - self.began:.0f} s'
         if not self.total:

@@ -45,14 +45,14 @@ class ModifiedBackprop:
         self.ops = {}  # one op a tensor type
 
     def __call__(self, x):
-        """Return the nonlinearity of x, a Theano variable of any shape."""
+        """Compute the nonlinearity of x, a Theano variable of any shape."""
         ModifiedBackprop.calls += 1
         if x.type not in self.ops:
             self.ops[x.type] = self._build_op(x.type)
         return self.ops[x.type](x)
 
     def grad(self, inputs, out_grads):
-        """Return the gradient for the one input; a subclass defines this and nothing else.
+        """Build the gradient for the one input; a subclass defines this and nothing else.
 
         Args:
             inputs: the one input of the nonlinearity, in a list.
@@ -64,7 +64,7 @@ class ModifiedBackprop:
         raise NotImplementedError(f'{type(self).__name__} must define grad(inputs, out_grads)')
 
     def _build_op(self, tensor_type):
-        """Return the op for this tensor type, after asking Theano whether it takes our gradient.
+        """Build the op for this tensor type, after asking Theano whether it takes our gradient.
 
         An assigned `op.grad`, as the Recipes had it, is ignored by every Theano since 0.10: the
         result is the plain gradient, and no error. Should that come to hold for grad_overrides
@@ -157,7 +157,7 @@ def applied(net, rule, leave=(), layers=None):
 
 
 def rectifiers_of(net, rule, leave=(), layers=None):
-    """The layers whose nonlinearity a rule changes, each with its nonlinearity.
+    """List the layers whose nonlinearity a rule changes, each with its nonlinearity.
 
     Args, Raises: as `applied`.
     """

@@ -19,9 +19,8 @@ from models.errors import ArchiveError
 import lasagne
 from tqdm import tqdm
 
-from recipes.common import command_line, images, runs
+from recipes.common import command_line, images, networks, runs
 from recipes.measures import claims, pictures, ways_back
-from recipes.measures.layers import square
 
 SMALL, LARGE = 96, 256  # pixels of photos for the embedded networks, and of paintings
 
@@ -46,8 +45,7 @@ class Subject:
     @cached_property
     def convolutions(self):
         """Names of the convolutions, from the picture up."""
-        return [name for name, layer in self.net.items()
-                if isinstance(layer, lasagne.layers.Conv2DLayer)]
+        return networks.convolutions(self.net)
 
     @cached_property
     def scores(self):
@@ -123,13 +121,13 @@ class Subject:
 
 
 def paintings():
-    """The bundled painting and another, square, RGB uint8."""
-    return [square(path, LARGE) for path in
+    """Read the bundled painting and another, square, RGB uint8."""
+    return [images.square(images.read(path), LARGE) for path in
             (images.PAINTING, images.ASSETS / 'gallery' / 'circles_and_triangles.png')]
 
 
 def random_layers(subject, method):
-    """The Finding of what random upper layers change."""
+    """Measure what random upper layers change: a Finding."""
     return claims.upper_layers_matter_not(subject.ways, subject.net, subject.photos,
                                           subject.scores, subject.upper, method)
 
@@ -206,7 +204,7 @@ def main(arguments=None):
               for name in dict.fromkeys(options.claim or by_name)]
     subject = Subject(options.model, options.weights, options.labelled)
     run = runs.Run('claims', options.out, options.force)
-    run.save_record(parameters=command_line.described(options, 'claim labelled'))
+    run.save_record(parameters=command_line.described(options, 'claim labelled', subject.net))
     rows = []
     with run.recorded():
         for claim in tqdm(wanted, disable=options.quiet, unit='claim'):
@@ -223,7 +221,7 @@ def main(arguments=None):
 
 
 def measure(claim, subject):
-    """The `claims.Finding` of a claim; where the network lacks what it needs, it cannot be told."""
+    """Measure a claim: its `Finding`; where the network lacks what it needs, it cannot be told."""
     try:
         return claim.measure(subject)
     except ArchiveError as problem:
@@ -247,7 +245,7 @@ def save(run, rows, options):
 
 
 def parse(arguments):
-    """The options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     parser.add_run_options()

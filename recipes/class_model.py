@@ -35,6 +35,7 @@ from recipes.common import (
     figures,
     images,
     names as safe_names,
+    networks,
     photos,
     runs,
 )
@@ -89,18 +90,18 @@ def compile_class_score(net):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool)
+    net, classes, mean_pixel, output = networks.load_to_output(
+        None, options.model, options.weights, options.pool, 'take a network that does')
     options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
-    scores = class_names.scores_of(net, options.model, 'take a network that does')
-    extents.require_positions(net, [scores.name], (1, 3, options.size, options.size), 'pictures')
-    count = scores.output_shape[1]
+    extents.require_positions(net, [output], (1, 3, options.size, options.size), 'pictures')
+    count = models.scores(net).output_shape[1]
     options.wanted = options.wanted or default_classes(classes, count)
     wanted = wanted_classes(options.wanted, classes, count, options.model, options.weights)
     names = names_of(wanted, classes)
     x = start = starting_images(options.init, wanted, options.size, options.seed)
     regularisers = Regularisers(*(getattr(options, name) for name in Regularisers._fields))
     run = runs.Run('class_model', options.out, options.force)
-    parameters = describe(options)
+    parameters = describe(options, net)
     run.save_record(parameters=parameters, classes=dict(zip(names, wanted.tolist())))
 
     history, frames = [], []
@@ -172,14 +173,14 @@ def parse(arguments):
     return options
 
 
-def describe(options):
-    """Every parameter that decides the pixels, for run.json and inside the pictures."""
-    return {**command_line.described(options, f'wanted size seed rate {" ".join(SIMONYAN)}'),
+def describe(options, net):
+    """List every parameter that decides the pixels, for run.json and inside the pictures."""
+    return {**command_line.described(options, f'wanted size seed rate {" ".join(SIMONYAN)}', net),
             'init': options.init if options.init in ('zero', 'noise') else 'file'}
 
 
 def wanted_classes(texts, classes, count, model='NETWORK', weights=None):
-    """The indices of classes that are named or numbered, int32, each once.
+    """List the indices of classes that are named or numbered, int32, each once.
 
     Args:
         texts: names or numbers, as a user writes them.
@@ -192,14 +193,14 @@ def wanted_classes(texts, classes, count, model='NETWORK', weights=None):
 
 
 def names_of(wanted, classes):
-    """Names of classes, by index, that differ: those of one name have their number too."""
+    """Name classes, by index, differently: those of one name have their number too."""
     names = [class_names.class_name(classes, index) for index in wanted]
     return [name if names.count(name) == 1 else f'{name} {index}'
             for name, index in zip(names, wanted)]
 
 
 def default_classes(classes, count):
-    """The classes to draw where none are named: of CLASSES those that the network has, or
+    """Choose the classes to draw where none are named: of CLASSES those that the network has, or
     the numbers of its first ones.
     """
     names = class_names.named(classes or [])
@@ -208,7 +209,7 @@ def default_classes(classes, count):
 
 
 def starting_images(init, wanted, size, seed):
-    """Where to start, float32 (classes, 3, size, size), BGR minus mean.
+    """Make the images to start from, float32 (classes, 3, size, size), BGR minus mean.
 
     Args:
         init: 'zero', 'noise', or a file images.npz of an earlier run.

@@ -14,9 +14,7 @@ writes compare.html, a page that needs nothing besides itself. The exit status i
 is not alike.
 """
 
-import base64
 import importlib
-import io
 import shlex
 from collections import namedtuple
 from pathlib import Path
@@ -25,7 +23,6 @@ from models.errors import ArchiveError, Incomplete
 from models.weights import npz
 
 import numpy as np
-from PIL import Image
 
 from recipes.common import command_line, figures as drawing, images, maps, runs
 from recipes.common.names import in_page
@@ -37,6 +34,7 @@ STATUSES = ('exit status: 0 everything that has a limit keeps it; 1 something do
             'one line; 2 something must be mended first, told in one line; 130 stopped by Ctrl-C, '
             '143 by SIGTERM, 129 by SIGHUP')
 
+QUALITY = 90      # of the JPEGs in the page
 SAME_PHOTO = 0.5  # SSIM: measured 0.75 and more for the photo of a figure, 0.35 and less for others
 
 # A pair of pictures that was measured: what of it stands where; RGB uint8 arrays of one shape; what
@@ -70,7 +68,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """The options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0], epilog=STATUSES)
     add = parser.add_argument
     add('ours', nargs='?', metavar='RUN', help='folder of a run, or of pictures')
@@ -106,7 +104,7 @@ def parse(arguments):
 
 
 def grid(text):
-    """(rows, columns) from '3x3', for argparse."""
+    """Read (rows, columns) from '3x3', for argparse."""
     parts = text.lower().split('x')
     if len(parts) != 2 or not all(part.isdecimal() and 0 < int(part) <= 99 for part in parts):
         raise command_line.argparse.ArgumentTypeError(f'{text!r} is no grid; write rows and '
@@ -128,7 +126,7 @@ def list_figures(published, options):
 
 
 def find_all(figure, folder):
-    """(path of the figure, name to path of inputs, weight file or None) to make a figure again.
+    """Find what makes a figure again: (its path, name to path of inputs, weight file or None).
 
     Raises:
         ArchiveError: something is missing; says where it comes from.
@@ -201,13 +199,13 @@ def make(figure, found, made, run, options):
 
 
 def without_frame(panel):
-    """A panel with its outermost pixels in the place of its frame, so that its sides stay."""
+    """Replace a panel's frame, its outermost pixels, by their neighbours; its sides stay."""
     frame = alignment.FRAME
     return np.pad(images.trim(panel, frame), ((frame, frame), (frame, frame), (0, 0)), mode='edge')
 
 
 def filled(arguments, values):
-    """The arguments of a call with paths in the places of {names}.
+    """Fill the places of {names} in the arguments of a call with paths.
 
     An option whose value is none of ours, such as weights that the archive finds by itself, is left
     out.
@@ -251,7 +249,7 @@ def compare(published, kinds, options):
 
 
 def finished_record(folder):
-    """What run.json of a run says.
+    """Read what run.json of a run says.
 
     Raises:
         ArchiveError: it is broken, or the run did not come to its end.
@@ -269,7 +267,7 @@ def finished_record(folder):
 
 
 def figures_for(published, kinds, ours, theirs, options):
-    """The figures of the manifest that a folder is to be compared with; none where there is none.
+    """List the figures of the manifest that a folder is to be compared with, or none.
 
     Without --figure: those that are there, whose panels the folder has, and of those with a photo
     the ones that show its photo.
@@ -293,7 +291,7 @@ def figures_for(published, kinds, ours, theirs, options):
 
 
 def shows_its_photo(figure, ours, theirs):
-    """Whether the photo of a folder is the one of a figure; True where the figure has none."""
+    """Tell whether the photo of a folder is the one of a figure; True where the figure has none."""
     path = manifest.find(figure, theirs)
     panels = grids.cut(images.read(path), *figure.grid)
     for panel in figure.panels:
@@ -309,7 +307,7 @@ def shows_its_photo(figure, ours, theirs):
 
 
 def has_panel(folder, wanted):
-    """Whether a folder has what a panel is compared with."""
+    """Tell whether a folder has what a panel is compared with."""
     try:
         read_ours(folder, wanted)
     except ArchiveError:
@@ -318,7 +316,7 @@ def has_panel(folder, wanted):
 
 
 def read_ours(folder, wanted):
-    """What a panel is compared with: RGB uint8 array.
+    """Read what a panel is compared with: RGB uint8 array.
 
     Args:
         folder: of a run.
@@ -422,7 +420,7 @@ def pairs_of(ours, theirs, shape):
 
 
 def pictures_in(folder):
-    """The pictures of a folder by name.
+    """List the pictures of a folder by name.
 
     Raises:
         ArchiveError: there are none.
@@ -471,7 +469,7 @@ def compare_runs(first, second, records, kinds, network):
 
 
 def tables_of_records(records):
-    """What two runs were asked for differently, and ran on: a table."""
+    """Tell what two runs were asked for differently, and ran on: a table."""
     rows = [row for part in ('parameters', 'versions')
             for row in judging.differences(*(record.get(part, {}) for record in records))]
     rows += [(part, *(record.get(part) for record in records)) for part in ('threads', 'seconds')
@@ -480,7 +478,7 @@ def tables_of_records(records):
 
 
 def tables_of_losses(first, second, records):
-    """How far the losses of two runs are apart, term by term: a list of one table, or of none."""
+    """Measure how far the losses of two runs are apart, term by term: one table, or none."""
     losses = [judging.read_losses(folder) for folder in (first, second)]
     if None in losses:
         return []
@@ -496,7 +494,7 @@ def tables_of_losses(first, second, records):
 
 
 def judged(found):
-    """The same findings, with what keeps no limit among the failures."""
+    """Move what keeps no limit among the failures of findings."""
     failures = list(found.failures)
     for one in found.compared:
         worst = [f'{judging.NAMES[row.measure]} {row.value:.3f} {limit_in_words(row.limit)}'
@@ -507,7 +505,7 @@ def judged(found):
 
 
 def limit_in_words(limit):
-    """A limit as it stands in a table."""
+    """Write a limit as it stands in a table."""
     if limit.at_least is not None:
         return f'(at least {limit.at_least:g})'
     return '(no limit)' if limit.at_most is None else f'(at most {limit.at_most:g})'
@@ -558,7 +556,7 @@ def save(run, found):
 
 
 def figure_in_page(figure):
-    """What the manifest says of a figure as it stands in the page."""
+    """Write for the page what the manifest says of a figure."""
     where = in_page(f'{figure.paper}, {figure.number}')
     return (f'<p><b>{in_page(figure.name)}</b>, {where}: {in_page(figure.shows)}. '
             f'{in_page(figure.note)}<br><code>python recipes/compare.py --reproduce '
@@ -566,7 +564,7 @@ def figure_in_page(figure):
 
 
 def table_in_page(heading, columns, rows):
-    """A table of texts as it stands in the page."""
+    """Write a table of texts as it stands in the page."""
     if not rows:
         return f'<h2>{in_page(heading)}</h2><p>Nothing.</p>'
     head = ''.join(f'<th>{in_page(column)}</th>' for column in columns)
@@ -577,7 +575,7 @@ def table_in_page(heading, columns, rows):
 
 
 def pair_in_page(number, one):
-    """A pair of pictures with its measures as it stands in the page."""
+    """Write a pair of pictures with its measures as it stands in the page."""
     passes = judging.verdict(one.judged)
     title = in_page(f'{one.figure}, {one.title}')
     rows = ''.join(
@@ -586,13 +584,15 @@ def pair_in_page(number, one):
         f'<td>{in_page(limit_in_words(row.limit).strip("()"))}</td></tr>' for row in one.judged)
     reasons = ''.join(f'<dt>{judging.NAMES[row.measure]}</dt><dd>{in_page(row.limit.because)}</dd>'
                       for row in one.judged)
+    ours, theirs, apart = (drawing.data_uri(rgb, QUALITY)
+                           for rgb in (one.ours, one.theirs, difference(one)))
     return (f'<section class="pair" id="pair-{number}"><h3>{title} '
             f'<b class="{CLASSES[passes]}">{WORDS[passes]}</b></h3>'
-            f'<div class="stage"><figure class="ours"><img src="{data_uri(one.ours)}" '
+            f'<div class="stage"><figure class="ours"><img src="{ours}" '
             f'alt="{title}: ours"><figcaption>ours</figcaption></figure>'
-            f'<figure class="theirs"><img src="{data_uri(one.theirs)}" alt="{title}: the other">'
+            f'<figure class="theirs"><img src="{theirs}" alt="{title}: the other">'
             '<figcaption>figure or second run</figcaption></figure>'
-            f'<figure class="difference"><img src="{data_uri(difference(one))}" '
+            f'<figure class="difference"><img src="{apart}" '
             f'alt="{title}: difference"><figcaption>ours minus the other, around grey</figcaption>'
             '</figure></div><input class="slider" type="range" min="0" max="100" value="50" '
             f'aria-label="{title}: how much of ours is shown">'
@@ -602,16 +602,9 @@ def pair_in_page(number, one):
 
 
 def difference(one):
-    """The difference of a pair around grey, RGB uint8."""
+    """Draw the difference of a pair around grey, RGB uint8."""
     signed = 128 + (one.ours.astype(int) - one.theirs.astype(int)) // 2
     return signed.clip(0, 255).astype('uint8')
-
-
-def data_uri(rgb):
-    """A picture as a JPEG that stands in a page."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(file, 'JPEG', quality=90)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
 if __name__ == '__main__':

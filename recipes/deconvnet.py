@@ -52,6 +52,7 @@ from recipes.common import (
     images,
     maps,
     names,
+    networks,
     photos,
     projections,
     receptive_fields,
@@ -108,7 +109,7 @@ def compile_steps(net, name=None):
 
 
 def _variables(net, name):
-    """The layer of a name, its network's input and a variable for a signal of its shape."""
+    """Find the layer of a name, its network's input and a variable for a signal of its shape."""
     (layer,) = projections.layers_of(net, None if name is None else [name])
     image = graphs.input_layer(net, [layer]).input_var
     return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('target')
@@ -191,7 +192,7 @@ def step_down(net, layer, signal, below):
 
 
 def slope_of(layer, below):
-    """What a layer multiplies each channel by, such as a batch normalisation with its means fixed.
+    """Find what a layer multiplies each channel by, such as a batch normalisation with fixed means.
 
     Args:
         layer: one that is linear in its input, up to what it adds.
@@ -245,14 +246,15 @@ def unpool(layer, signal, below):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, _, mean_pixel = models.load(options.model, options.weights, options.pool, options.layer)
-    projections.require_maps(net, [options.layer], options.model)
+    net, mean_pixel = networks.load_to([options.layer], options.model, options.weights,
+                                       options.pool)
     for channel, _ in options.units:
         projections.known_channel(net, options.layer, channel)
     options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     extents.require_positions(net, [options.layer], (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, options.batch)
-    parameters = command_line.described(options, 'layer units channels top keep size explicit')
+    parameters = command_line.described(
+        options, 'layer units channels top keep size explicit', net)
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -376,12 +378,12 @@ class Survey:
         self.ranks = dict(zip(units, np.concatenate(ranks).T))
 
     def liveliest(self, count):
-        """The channels with the largest sums, at most so many and none that never fires."""
+        """List the channels with the largest sums, at most so many and none that never fires."""
         order = np.argsort(-self.sums, kind='stable')[:count]
         return [int(channel) for channel in order if self.peaks[channel] > 0]
 
     def best(self, unit, count):
-        """The photos that excite a unit most, strongest first.
+        """List the photos that excite a unit most, strongest first.
 
         Raises:
             ArchiveError: none does.
@@ -394,7 +396,7 @@ class Survey:
         return [self.paths[index] for index in order if values[index] > 0]
 
     def order(self, groups):
-        """The indices of groups of units, those whose channels fire at the same places together.
+        """Order groups of units so that channels that fire at the same places are together.
 
         Args:
             groups: lists of units; the first one of each counts.
@@ -406,7 +408,7 @@ class Survey:
         return clustering.order(clustering.cosine_distances(products))
 
     def dead(self):
-        """Which channels never get above a thousandth of the layer's mean, (channels,)."""
+        """Find which channels never get above a thousandth of the layer's mean, (channels,)."""
         return self.peaks <= DEAD * self.sums.mean() / self.positions
 
     def sentence(self):
@@ -442,7 +444,7 @@ class FirstFilters:
         self.above = (power * beyond).sum(axis=(1, 2, 3)) / np.where(total > 0, total, 1)
 
     def aliased(self):
-        """Which filters have most of their power beyond what their stride can carry."""
+        """Find which filters have most of their power beyond what their stride can carry."""
         return self.above > 0.5
 
     def sentence(self):
@@ -485,7 +487,7 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
 
 
 def target_of(group, activations, layer, keep='unit'):
-    """What a group of units sends down: their activations, zero elsewhere.
+    """Make what a group of units sends down: their activations, zero elsewhere.
 
     Args:
         group: list of units, (channel, place or None for the strongest).
@@ -502,7 +504,7 @@ def target_of(group, activations, layer, keep='unit'):
 
 
 def stepped_over(layer):
-    """Which strides on the way down leave a chequered pattern, in words, or None.
+    """Say which strides on the way down leave a chequered pattern, or None.
 
     Where a filter's side is no multiple of its stride, or pooling windows overlap, some pixels are
     reached by more of them than others.
@@ -520,7 +522,7 @@ def stepped_over(layer):
 
 
 def text_of(unit):
-    """A unit as the command line has it: '7' or '7,3,5'."""
+    """Write a unit as the command line has it: '7' or '7,3,5'."""
     channel, place = unit
     return ','.join(map(str, (channel, *(place or ()))))
 

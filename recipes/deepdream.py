@@ -28,6 +28,7 @@ from recipes.common import (
     extents,
     figures,
     images,
+    networks,
     photos,
     projections,
     runs,
@@ -78,9 +79,7 @@ def main(arguments=None):
     net, classes, mean_pixel = load_network(options.model, options.weights, options.pool,
                                             options.layer)
     x = images.prepare(photo, mean_pixel)
-    layer = options.layer or class_names.scores_of(
-        net, options.model, 'dream of a layer, such as '
-        f'--layer {models.facts_of(options.model).dream}').name
+    layer = options.layer or models.scores(net).name
     smallest = round(options.size / options.octave_scale ** (options.octaves - 1))
     extents.require_positions(net, [layer], (1, 3, smallest, smallest), 'the smallest octave')
     if options.wanted is not None:
@@ -89,11 +88,10 @@ def main(arguments=None):
             classes, options.wanted, count, options.model, options.weights)
         ascend = class_objective(net, index)
     else:
-        projections.require_maps(net, [layer], options.model, ', or --class')
         ascend = layer_objective(net, layer, options.channel, guide if guide is None else
                                  images.prepare(images.resize(guide, options.size), mean_pixel))
     run = runs.Run('deepdream', options.out, options.force)
-    parameters = describe(options, photo)
+    parameters = describe(options, photo, net)
     run.save_record(parameters=parameters, photo=str(options.photo))
 
     values, shape, frame = [], x.shape, None
@@ -125,7 +123,7 @@ def main(arguments=None):
         with run.writing('figure.png') as path:
             title = title_of(options.layer, options.channel, options.wanted, options.guide)
             figures.save_grid(path, [photo, result], ['photo', title], columns=2)
-        answer = Excited(options.model, options.weights, options.pool, options.size, photo, result)
+        answer = Excited(options.model, net.origin.path, options.pool, options.size, photo, result)
         answer.save(run)
     if not options.quiet:
         print('\n'.join(map(one_line, answer.sentences().split('\n'))))
@@ -177,10 +175,10 @@ def parse(arguments):
     return options
 
 
-def describe(options, photo):
-    """Every parameter that decides the pixels, for run.json and inside the pictures."""
+def describe(options, photo, net):
+    """List every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layer channel wanted size octaves octave_scale iterations step jitter seed frames zoom'
-    return {**command_line.described(options, names),
+    return {**command_line.described(options, names, net),
             'guide': options.guide and runs.pixel_hash(images.read(options.guide)),
             'photo_pixels': runs.pixel_hash(photo)}
 
@@ -192,13 +190,18 @@ def load_network(model, weights=None, pool='max', layer=None):
         (net, classes, mean_pixel), as `models.load`.
 
     Raises:
-        ArchiveError: a dense layer fixes the size of the pictures, so that there are no octaves.
+        ArchiveError: the layer has no rows and columns, or there are no classes; or a dense layer
+            fixes the size of the pictures, so that there are no octaves.
     """
-    net, classes, mean_pixel = models.load(model, weights, pool, layer)
+    dream = f'--layer {models.facts_of(model).dream}'
+    net, classes, mean_pixel, _ = networks.load_to_output(layer, model, weights, pool,
+                                                          f'dream of a layer, such as {dream}')
     if graphs.input_layer(net).shape[2] is not None:
         raise ArchiveError(f'the dense layers of {model} fix the size of its input, so it '
                            'cannot dream in octaves of what lies behind them; take a layer before, '
-                           f'such as --layer {models.facts_of(model).dream}')
+                           f'such as {dream}')
+    if layer is not None:
+        projections.require_maps(net, [layer], model, ', or --class')
     return net, classes, mean_pixel
 
 
@@ -236,7 +239,7 @@ def class_objective(net, index=None):
 
 
 def one_of(count, index):
-    """A float32 array of zeros with a one."""
+    """Make a float32 array of zeros with a one: (count,)."""
     return np.eye(1, count, index, dtype='float32')[0]
 
 
@@ -290,7 +293,15 @@ def fitted(x, shape):
 
 
 def enlarged(x, share):
-    """Enlarge the middle of an image, without that share of its sides, at the full size."""
+    """Enlarge the middle of an image, without that share of its sides, at the full size.
+
+    Args:
+        x: (1, 3, rows, columns).
+        share: of the sides, 0 to 0.5, that falls away.
+
+    Returns:
+        Array of the same shape.
+    """
     rows, columns = x.shape[2:]
     top, left = (round(length * share / 2) for length in (rows, columns))
     return fitted(x[:, :, top:rows - top, left:columns - left], x.shape)

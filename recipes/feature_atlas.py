@@ -11,8 +11,6 @@ Without arguments it takes the bundled painting and the embedded network.
 """
 
 import base64
-import io
-import json
 from collections import namedtuple
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from models.errors import one_line
 
 import lasagne
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from recipes.common import (
@@ -45,6 +42,7 @@ NARROWEST = 16     # pixels of the picture in a patch, however little a unit see
 SHOWN = 640        # pixels of the picture's longer side on the page
 FAINT = 0.1        # of a channel's largest activation: weaker patches are not shown
 PIXELS_AT_ONCE = 16 * 224 * 224  # in one batch of projections
+QUALITY = 85       # of the JPEGs in the page
 PAGE = images.ASSETS / 'feature_atlas.html'
 
 # A patch of a channel: which, its rank from 0, its (row, column) in the map, and the rows and
@@ -60,7 +58,7 @@ def main(arguments=None):
     net, mean_pixel = load_to(options.layers, options.model, options.weights, options.pool)
     extents.require_positions(net, options.layers, (1, 3, *rgb.shape[:2]), 'the picture')
     run = runs.Run('feature_atlas', options.out, options.force)
-    parameters = {**command_line.described(options, 'layers size patches motifs'),
+    parameters = {**command_line.described(options, 'layers size patches motifs', net),
                   'picture_pixels': runs.pixel_hash(original)}
     run.save_record(parameters=parameters, picture=str(options.picture))
     atlas = {'format': selections.FORMAT, 'version': selections.VERSION, 'model': options.model,
@@ -81,7 +79,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('picture', nargs='?', metavar='STYLE_PICTURE', default=images.PAINTING,
@@ -103,20 +101,13 @@ def parse(arguments):
 
 
 def describe_picture(options, original):
-    """What the page knows of the picture."""
+    """Describe the picture for the page: a dict."""
     factor = min(1.0, SHOWN / max(original.shape[:2]))
     rows, columns = (max(1, round(length * factor)) for length in original.shape[:2])
     return {'name': one_line(Path(options.picture).name),
             'pixels': runs.pixel_hash(original), 'size': options.size,
             'rows': rows, 'columns': columns,
-            'image': data_uri(images.resize_to(original, rows, columns))}
-
-
-def data_uri(rgb):
-    """Return a picture as a JPEG that stands in a page."""
-    file = io.BytesIO()
-    Image.fromarray(rgb).save(file, 'JPEG', quality=85)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+            'image': figures.data_uri(images.resize_to(original, rows, columns), QUALITY)}
 
 
 def add_layer(atlas, net, layer, activation, image, rgb, options):
@@ -157,17 +148,17 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
             'strength': round(float(sums[channel] / sums.max()), 4),
             'largest': float(f'{activation[channel].max():.3g}'),
             'extent': round(extent, 1), 'colour': looks[channel][0], 'hex': looks[channel][1],
-            'strip': data_uri(strips[channel]), **describe_heat(grids[channel])})
+            'strip': figures.data_uri(strips[channel], QUALITY), **describe_heat(grids[channel])})
 
 
 def describe_heat(heat):
-    """Return a heat map, uint8 (rows, columns), as it stands in the page."""
+    """Encode a heat map, uint8 (rows, columns), as it stands in the page."""
     return {'rows': heat.shape[0], 'columns': heat.shape[1],
             'heat': base64.b64encode(heat.tobytes()).decode()}
 
 
 def strongest_patches(fields, activation, channel, shape, options):
-    """Return a channel's strongest patches, a list of `Patch`, no two of which see the same.
+    """Find a channel's strongest patches, a list of `Patch`, no two of which see the same.
 
     Args:
         fields: (Field, Field) of the layer.
@@ -192,7 +183,7 @@ def strongest_patches(fields, activation, channel, shape, options):
 
 
 def along(field, index, length):
-    """Return (first, end) of the pixels that give the projection of a unit, along one axis.
+    """Find (first, end) of the pixels that give the projection of a unit, along one axis.
 
     They begin at a multiple of the layer's stride, so that poolings pool what they do in the whole
     picture, hold all that the unit sees, and are as many wherever the picture has them.
@@ -205,8 +196,7 @@ def along(field, index, length):
 
 
 def project_patches(layer, project, image, patches, activation, fields, options):
-    """Return guided projections, (channel, rank) to (3, rows, columns) of the whole picture's place
-    of a patch's window.
+    """Compute the guided projection of each patch's unit to its window of the picture.
 
     Args:
         layer: of the network.
@@ -215,6 +205,9 @@ def project_patches(layer, project, image, patches, activation, fields, options)
         patches: list of `Patch`.
         activation: (channels, rows, columns).
         fields: (Field, Field) of the layer.
+
+    Returns:
+        Dict from (channel, rank) to gradients (3, rows, columns) of the window.
     """
     shapes = {}
     for patch in patches:
@@ -268,18 +261,14 @@ def draw_strips(fields, rgb, patches, gradients, columns):
 
 
 def mean_colour(rgb, weights):
-    """Return the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
+    """Compute the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
     weights = weights if weights.sum() > 0 else np.ones_like(weights)
     return np.average(palettes.to_lab(rgb).reshape(-1, 3), axis=0, weights=weights.ravel())
 
 
 def save_page(run, atlas):
     """Save atlas.html: the page with its style, its script and everything that it shows."""
-    figures.fill_page(run, 'atlas.html', PAGE, {
-        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
-        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
-        # Nothing in the data may end the element that it stands in.
-        'atlas': json.dumps(atlas, allow_nan=False).replace('<', '\\u003c')})
+    figures.fill_data_page(run, 'atlas.html', PAGE, atlas=atlas)
 
 
 if __name__ == '__main__':

@@ -10,14 +10,12 @@ small database of activations.
 Without arguments it takes the bundled photo and the embedded network.
 """
 
-import json
 from collections import namedtuple
 from urllib.parse import quote
 
-import models
+import models  # noqa: F401  prepares Theano before Lasagne imports it
 
 import numpy as np
-from lasagne.layers import Conv2DLayer
 from tqdm import tqdm
 
 from recipes.common import (
@@ -27,6 +25,7 @@ from recipes.common import (
     images,
     maps,
     names,
+    networks,
     photos,
     projections,
     receptive_fields,
@@ -51,7 +50,7 @@ def main(arguments=None):
     options.size = photos.size_for(net, options.model, options.size, EMBEDDED_SIZE)
     extents.require_positions(net, layers, (1, 3, options.size, options.size), 'photos')
     pictures = photos.Photos(photos.find(options.photos), net, options.size, batch=1)
-    parameters = describe(options, layers)
+    parameters = describe(options, layers, net)
     run = runs.Run('layer_features', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -98,13 +97,13 @@ def parse(arguments):
 
 
 def layer_names(text):
-    """The names in 'conv1_1,conv2_1', each once, for argparse."""
+    """Read the names in 'conv1_1,conv2_1', each once, for argparse."""
     return list(dict.fromkeys(name.strip() for name in text.split(',')))
 
 
-def describe(options, layers):
-    """Every parameter that decides the pixels, for run.json."""
-    return {**command_line.described(options, 'channels method size'), 'layers': layers}
+def describe(options, layers, net):
+    """List every parameter that decides the pixels, for run.json."""
+    return {**command_line.described(options, 'channels method size', net), 'layers': layers}
 
 
 def load_network(model, weights=None, pool='max', layers=None):
@@ -120,11 +119,8 @@ def load_network(model, weights=None, pool='max', layers=None):
     Raises:
         ArchiveError: the network lacks a layer, or one has no rows and columns.
     """
-    if layers is None:
-        narrow = models.build(model, width=1 / 64)  # for the names of its layers only
-        layers = [name for name, layer in narrow.items() if isinstance(layer, Conv2DLayer)]
-    net, _, mean_pixel = models.load(model, weights, pool, models.deepest_of(model, layers))
-    projections.require_maps(net, layers, model)
+    layers = layers or networks.convolutions_of(model)
+    net, mean_pixel = networks.load_to(layers, model, weights, pool)
     return net, layers, mean_pixel
 
 
@@ -210,12 +206,12 @@ def save_layer(run, photo, layer, rgb, features, parameters):
 
 
 def short(value):
-    """A number in three figures or its whole part, without an exponent: 0.123, 4.5, 45,910."""
+    """Write a number in three figures or its whole part, without an exponent: 0.123, 45,910."""
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def box_of(fields, place, shape):
-    """The part of a photo that a unit sees, (slice, slice) of its rows and columns.
+    """Find the part of a photo that a unit sees, (slice, slice) of its rows and columns.
 
     Args:
         fields: (Field, Field) of the layer, or None where a unit sees everything.
@@ -229,7 +225,7 @@ def box_of(fields, place, shape):
 
 
 def shares_of(box, shape):
-    """A box of a photo in per cent of its sides, as the page places it."""
+    """Convert a box of a photo to per cent of its sides, as the page places it."""
     sides = {}
     for part, length, start, size in zip(box, shape, ('top', 'left'), ('height', 'width')):
         sides[start] = round(100 * part.start / length, 2)
@@ -238,7 +234,7 @@ def shares_of(box, shape):
 
 
 def words_of(layer):
-    """How much a unit of a layer sees, in words."""
+    """Say how much a unit of a layer sees."""
     fields = receptive_fields.receptive_field(layer)
     return 'all' if fields is None else ' x '.join(str(field.size) for field in fields) + ' pixels'
 
@@ -246,11 +242,7 @@ def words_of(layer):
 def save_page(run, model, method, layers):
     """Save index.html, which shows every layer and every photo in it."""
     tour = {'model': model, 'method': WORDS[method], 'layers': layers}
-    figures.fill_page(run, 'index.html', PAGE, {
-        'style': PAGE.with_suffix('.css').read_text(encoding='utf-8'),
-        'script': PAGE.with_suffix('.js').read_text(encoding='utf-8'),
-        # Nothing in the data may end the element that it stands in.
-        'tour': json.dumps(tour, allow_nan=False).replace('<', '\\u003c')})
+    figures.fill_data_page(run, 'index.html', PAGE, tour=tour)
 
 
 if __name__ == '__main__':

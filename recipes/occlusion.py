@@ -14,7 +14,7 @@ Without arguments it takes the bundled photo and the embedded network.
 from collections import namedtuple
 
 import models
-from models import graphs, networks
+from models import graphs
 from models.errors import ArchiveError, one_line
 
 import lasagne
@@ -30,6 +30,7 @@ from recipes.common import (
     figures,
     images,
     maps,
+    networks,
     photos,
     projections,
     runs,
@@ -44,7 +45,7 @@ Squares = namedtuple('Squares', 'tops lefts side')
 
 
 def squares_of(shape, side, stride):
-    """The places of a square that slides over a picture and covers all of it.
+    """List the places of a square that slides over a picture and covers all of it.
 
     Args:
         shape: (rows, columns) of the picture.
@@ -75,7 +76,7 @@ def occluded(image, squares, grey=0.0):
 
 
 def responses(look, image, squares, grey=0.0, batch=16, step=None):
-    """What a network says of a picture, with the square at each place.
+    """Compute what a network says of a picture, with the square at each place.
 
     Args:
         look: images (batch, channels, rows, columns) -> list of arrays (batch, ...).
@@ -107,7 +108,7 @@ def responses(look, image, squares, grey=0.0, batch=16, step=None):
 
 
 def importance(before, after, squares, shape):
-    """How much each pixel matters: the mean fall over the squares that cover it.
+    """Compute how much each pixel matters: the mean fall over the squares that cover it.
 
     Args:
         before: what the network says of the whole picture, a number.
@@ -149,10 +150,10 @@ def compile_look(net, layer, probabilities=True):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    classifies = 'prob' in networks.layer_names(options.model)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
-                                           None if classifies else options.layer)
-    has_classes = tells_classes(net, options.model, options.wanted)
+    has_classes = options.wanted is not None or networks.tells_classes(options.model)
+    net, classes, mean_pixel, _ = networks.load_to_output(
+        None if has_classes else options.layer, options.model, options.weights, options.pool,
+        'leave out --class, and the channel alone is watched')
     projections.require_maps(net, [options.layer], options.model)
     if options.channel is not None:
         projections.known_channel(net, options.layer, options.channel)
@@ -168,7 +169,7 @@ def main(arguments=None):
         options.weights)
     pictures = photos.Photos(photos.find(options.photos), net, options.size, 1)
     parameters = command_line.described(
-        options, 'wanted layer channel square stride size batch colours')
+        options, 'wanted layer channel square stride size batch colours', net)
     run = runs.Run('occlusion', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -227,21 +228,6 @@ def parse(arguments):
     return options
 
 
-def tells_classes(net, model, wanted):
-    """Whether a network tells classes apart.
-
-    Raises:
-        ArchiveError: it does not, and a class is wanted.
-    """
-    try:
-        class_names.scores_of(net, model, 'leave out --class, and the channel alone is watched')
-    except ArchiveError:
-        if wanted is not None:
-            raise
-        return False
-    return True
-
-
 class Occlusion:
     """What a network says of one photo, and of the photo with the square at each place.
 
@@ -275,7 +261,7 @@ class Occlusion:
             self.likeliest = all_shares[0].argmax(axis=2)
 
     def arrays(self):
-        """All of it by name, with how much each pixel matters for the class and the channel."""
+        """Collect all by name, with how much each pixel matters for the class and the channel."""
         found = {'tops': self.squares.tops, 'lefts': self.squares.lefts,
                  'square': self.squares.side, 'channel': self.channel, 'sum': self.sum,
                  'sums': self.sums,
@@ -289,7 +275,7 @@ class Occlusion:
         return found
 
     def record(self, classes):
-        """What run.json says of it."""
+        """Collect what run.json says of it."""
         found = {'channel': self.channel, 'sum': self.sum, 'least_sum': float(self.sums.min())}
         if self.wanted is not None:
             found.update({'class': self.wanted,

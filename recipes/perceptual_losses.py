@@ -29,7 +29,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
     command = commands.add_parser('train', help='train a generator on photos and a painting')
@@ -93,7 +93,7 @@ def apply(options):
                            'texture_networks.py')
     found = pictures.wanted(options.photos)
     run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, found, options)
+    pictures.paint_all(run, path, description, found, options)
     if not options.quiet:
         print(run.folder)
 

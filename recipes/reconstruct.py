@@ -51,7 +51,7 @@ def main(arguments=None):
     net, mean_pixel = load_to(names, options.model, options.weights, options.pool)
     extents.require_positions(net, names, (1, 3, *picture.shape[:2]), 'the picture')
     run = runs.Run('reconstruct', options.out, options.force)
-    parameters = describe(options, picture)
+    parameters = describe(options, picture, net)
     run.save_record(parameters=parameters, picture=str(options.picture))
     results = []
     with run.recorded():
@@ -75,7 +75,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('picture', nargs='?', help="whose activations to match (default: NASA's portrait of an "
@@ -116,7 +116,7 @@ def parse(arguments):
 
 
 def default_layers(facts, style):
-    """Return sets of layers that go deeper and deeper, as they are written on the command line.
+    """List sets of layers that go deeper and deeper, as they are written on the command line.
 
     Gatys et al. 2015, figure 1: for a style each set has one more layer than the one before; for
     a content each is one layer, and one more set has a little of the first layer with the last.
@@ -130,10 +130,11 @@ def default_layers(facts, style):
     return [*facts.deeper, f'{facts.style[0]}={FIRST},{facts.deeper[-1]}']
 
 
-def describe(options, picture):
-    """Return every parameter that decides the pixels, for run.json and inside the pictures."""
+def describe(options, picture, net):
+    """List every parameter that decides the pixels, for run.json and inside the pictures."""
     names = 'layers style style_statistics lines size seed evals noise tv_weight'
-    return {**command_line.described(options, names), 'picture_pixels': runs.pixel_hash(picture)}
+    return {**command_line.described(options, names, net),
+            'picture_pixels': runs.pixel_hash(picture)}
 
 
 def reconstruct(net, mean_pixel, picture, text, layers, style, kind, seed, evals, noise, tv_weight,
@@ -188,7 +189,7 @@ def frame_counts(frames, evals):
 
 
 def picture_of(x, shape, mean_pixel):
-    """Return the RGB picture of a flat array, without its margin."""
+    """Convert a flat array to the RGB picture that it is, without its margin."""
     return images.trim(images.deprocess(x.reshape(shape), mean_pixel), MARGIN)
 
 
@@ -210,7 +211,7 @@ def save(run, options, picture, results):
 
 
 def sentences(options, picture, results):
-    """Return the measurements in words."""
+    """Put the measurements into words."""
     lines = [f'{"the picture itself":40s} saturation {colours.saturation(picture):.3f}'
              + (f', edges {straight_lines.distance(picture):.2f} pixels from their lines'
                 if options.lines else '')]

@@ -27,6 +27,7 @@ from recipes.common import (
     extents,
     figures,
     maps,
+    networks,
     photos,
     projections,
     runs,
@@ -72,11 +73,9 @@ def compile_saliency_function(net):
 def main(arguments=None):
     """Run the recipe with command-line arguments; None takes the process's own."""
     options = parse(arguments)
-    net, classes, mean_pixel = models.load(options.model, options.weights, options.pool,
-                                           options.layer)
-    layer = options.layer or class_names.scores_of(
-        net, options.model, 'look for a unit of a layer, such as '
-        f'--layer {models.facts_of(options.model).deconvnet} --unit 0').name
+    net, classes, mean_pixel, layer = networks.load_to_output(
+        options.layer, options.model, options.weights, options.pool, 'look for a unit of a layer, '
+        f'such as --layer {models.facts_of(options.model).deconvnet} --unit 0')
     options.size = picture_size(net, options.model, options.size, options.crops)
     side = round(options.size * (CROP if options.crops > 1 else 1))  # of what it looks at
     extents.require_positions(net, [layer], (1, 3, side, side), 'photos')
@@ -90,7 +89,7 @@ def main(arguments=None):
     target = Target(options.layer, options.unit, wanted)
     averaging = Averaging(options.crops, options.smooth, options.noise, options.seed)
     parameters = command_line.described(
-        options, 'methods wanted layer unit size crops smooth noise seed white batch')
+        options, 'methods wanted layer unit size crops smooth noise seed white batch', net)
     run = runs.Run('saliency', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
 
@@ -211,7 +210,7 @@ def parse(arguments):
 
 
 def picture_size(net, model, wanted, crops):
-    """The shorter side of the pictures; crops of a network's fixed size need a margin."""
+    """Choose the shorter side of the pictures; crops of a network's fixed size need a margin."""
     fixed = graphs.input_layer(net).shape[2]
     if fixed is not None and crops > 1 and wanted is None:
         return round(fixed / CROP)
@@ -261,7 +260,7 @@ def put_back(parts, places, shape):
 
 
 def mirror(x, mirrored):
-    """Pictures (..., columns) from right to left, or as they are."""
+    """Mirror pictures (..., columns) from right to left, or leave them as they are."""
     return x[..., ::-1] if mirrored else x
 
 

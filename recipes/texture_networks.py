@@ -36,7 +36,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
     command = commands.add_parser('train', help='train a generator of textures; with photos, of '
@@ -98,13 +98,13 @@ def apply(options):
         options.size = options.size and options.size[0]
         found = pictures.wanted(options.photos)
         run = runs.Run(RECIPE, options.out, options.force)
-        pictures.paint_all(run, path, found, options)
+        pictures.paint_all(run, path, description, found, options)
     else:
         size = pictures.texture_size(options.size, description)
         painter = Painter(path, options.memory)
         painter.needs(*size)
         run = runs.Run(RECIPE, options.out, options.force)
-        pictures.make_textures(run, painter, path, size, options)
+        pictures.make_textures(run, painter, size, options)
     if not options.quiet:
         print(run.folder)
 
@@ -140,8 +140,7 @@ def evaluate(options):
 def sample(trainer):
     """Make two textures, or paint the bundled photo: RGB uint8."""
     random = np.random.RandomState(0)
-    photo = images.resize_to(images.crop_square(images.read(images.bundled_photo())),
-                             SAMPLE_SIZE, SAMPLE_SIZE)
+    photo = images.square(images.read(images.bundled_photo()), SAMPLE_SIZE)
     batch = images.prepare(photo, trainer.loss.mean_pixel)
     painted = [images.deprocess(trainer.paint(*trainer.inputs(batch, SAMPLE_SIZE, SAMPLE_SIZE, 1,
                                                               random)), trainer.loss.mean_pixel)

@@ -11,7 +11,6 @@ uint8 (count, rows, columns, 3), `labels`, and if you have them `names` and `spl
 """
 
 import io
-import json
 import zipfile
 from collections import namedtuple
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import models
 from models import all_cnn
 from models.errors import ArchiveError, Incomplete, one_line
-from models.weights import files, npz
+from models.weights import files
 
 import lasagne
 import numpy as np
@@ -29,12 +28,14 @@ from theano.sandbox.rng_mrg import MRG_RandomStream
 from tqdm import tqdm
 
 from recipes.common import command_line, images, photos, runs
+from recipes.common.training import checkpoint_arrays, load_checkpoint
 
 SCALE = 64  # inputs are divided by it in training; in the weight file the first kernel is instead
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-3
 INPUT_DROPOUT, DROPOUT = 0.2, 0.5
 DROPS = (200 / 350, 250 / 350, 300 / 350)  # of the epochs, where the rate falls to a tenth
 SHIFT = 5                                  # pixels, by which --augment shifts pictures at most
+HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')  # a row of epochs.csv
 
 # Pictures: RGB uint8 (count, size, size, 3); labels: (count,); names: of the classes; problems:
 # what could not be read, one line each.
@@ -50,17 +51,19 @@ def main(arguments=None):
                        classes=len(data.names))
     training = Training(net, mean_pixel)
     parameters = describe(options, data)
-    history = training.resume(options.resume, parameters) if options.resume else []
+    done, history, resumed = load_checkpoint(
+        options.resume, training.variables, parameters, options.epochs, len(HISTORY))
     run = runs.Run('train_all_cnn', options.out, options.force)
     run.save_record(parameters=parameters, data=str(options.data), problems=data.problems,
-                    resumed=options.resume and files.sha256(options.resume),
+                    resumed_from=resumed,
                     published_error=all_cnn.PUBLISHED_ERRORS[options.model])
     with run.recorded():
-        for epoch in range(len(history), options.epochs):
-            history.append(training.epoch(epoch, data, options))
+        for epoch in range(done, options.epochs):
+            result = training.epoch(epoch, data, options)
+            history.append([result[name] for name in HISTORY])
             save(run, training, mean_pixel, parameters, history)
             if not options.quiet:
-                tqdm.write(sentence(history[-1]))
+                tqdm.write(sentence(result))
     if not options.quiet:
         print(run.folder / 'weights.npz')
     if data.problems:
@@ -69,7 +72,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('data', metavar='PHOTOS', help='a folder with a folder for each class, or an .npz file')
@@ -89,7 +92,7 @@ def parse(arguments):
 
 
 def describe(options, data):
-    """Return every parameter that decides the weights, for run.json."""
+    """List every parameter that decides the weights, for run.json."""
     names = 'model size width epochs batch rate augment seed'
     return {**{name: getattr(options, name) for name in names.split()}, 'classes': data.names,
             'train': len(data.train_labels), 'test': len(data.test_labels),
@@ -102,13 +105,18 @@ class Training:
     Args:
         net: ordered dict of layers, a chain.
         mean_pixel: (3,), BGR.
+
+    Attributes:
+        variables: all that goes on from epoch to epoch: parameters, then their velocities.
     """
 
     def __init__(self, net, mean_pixel):
         self.net, self.mean_pixel = net, mean_pixel
         self.parameters = lasagne.layers.get_all_params(net['prob'], trainable=True)
-        self.velocities = [theano.shared(np.zeros_like(parameter.get_value()), parameter.name)
+        self.velocities = [theano.shared(np.zeros_like(parameter.get_value()),
+                                         f'velocity {parameter.name}')
                            for parameter in self.parameters]
+        self.variables = [*self.parameters, *self.velocities]
         self.random = MRG_RandomStream()
         self.step, self.predict = self.compile_functions()
 
@@ -131,7 +139,7 @@ class Training:
                 theano.function([image], T.argmax(probabilities, axis=1)))
 
     def output_in_training(self, image):
-        """Return the class probabilities with dropout, as an expression."""
+        """Build the class probabilities with dropout, as an expression."""
         output = self.dropped(image, INPUT_DROPOUT)
         for layer in list(self.net.values())[1:]:
             output = layer.get_output_for(output)
@@ -140,7 +148,7 @@ class Training:
         return output
 
     def dropped(self, x, share):
-        """Return an expression with that share of its elements zero and the others larger."""
+        """Build an expression with that share of its elements zero and the others larger."""
         keep = self.random.binomial(x.shape, p=1 - share, dtype=theano.config.floatX)
         return x * keep / (1 - share)
 
@@ -148,8 +156,8 @@ class Training:
         """Pass over the photos once, in an order that seed and epoch decide.
 
         Returns:
-            Dict of epoch (from 1), rate, train_loss, train_error and test_error (percent; None
-            without test photos).
+            Dict of HISTORY: epoch (from 1), rate, train_loss, train_error and test_error (percent;
+            nan without test photos).
         """
         random = np.random.RandomState([options.seed, number])
         self.random.seed(int(random.randint(1, 2 ** 31 - 1)))
@@ -174,93 +182,23 @@ class Training:
                 'test_error': self.test_error(data, options.batch)}
 
     def test_error(self, data, batch):
-        """Return the share of test photos that are taken for another class, in percent."""
+        """Measure the share of test photos that are taken for another class, in percent."""
         if not len(data.test_labels):
-            return None
+            return np.nan
         found = [self.predict(photos.stack(data.test_pictures[start:start + batch],
                                            self.mean_pixel))
                  for start in range(0, len(data.test_labels), batch)]
         return float(100 * (np.concatenate(found) != data.test_labels).mean())
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b' for the archive's input, whose scale is 0..255."""
+        """Collect '<layer>.W' and '<layer>.b' for the archive's input, whose scale is 0..255."""
         arrays = {parameter.name: parameter.get_value() for parameter in self.parameters}
         arrays['conv1_1.W'] = arrays['conv1_1.W'] / SCALE
         return arrays
 
-    def state(self):
-        """Return parameters and velocities by name, for a checkpoint."""
-        return {**{parameter.name: parameter.get_value() for parameter in self.parameters},
-                **{f'velocity {velocity.name}': velocity.get_value()
-                   for velocity in self.velocities}}
-
-    def resume(self, path, parameters):
-        """Take up a checkpoint, so that going on gives the same bytes as no break would have.
-
-        Args:
-            path: of the checkpoint.
-            parameters: of this run; those of the earlier run must be the same.
-
-        Returns:
-            List of the results of the epochs that are done.
-
-        Raises:
-            ArchiveError: it is no checkpoint, one of a run with other options or photos, or of a
-                run that was finished.
-        """
-        arrays, earlier, history = read_checkpoint(path)
-        other = [name for name, value in json.loads(json.dumps(parameters)).items()
-                 if name not in earlier or earlier[name] != value]
-        if other:
-            told = ', '.join(f'{name} {earlier.get(name)}' for name in other)
-            raise ArchiveError(f'{path} is of a run with other options ({told}); give the same')
-        for prefix, variables in (('', self.parameters), ('velocity ', self.velocities)):
-            for variable in variables:
-                name = prefix + variable.name
-                value, before = arrays.get(name), variable.get_value()
-                if (value is None or value.shape != before.shape or value.dtype != before.dtype
-                        or not np.isfinite(value).all()):
-                    raise ArchiveError(f'{path} is no checkpoint of this network: {name} is '
-                                       'missing, or not as the network has it')
-                variable.set_value(value)
-        if len(history) >= parameters['epochs']:
-            raise ArchiveError(f'{path} is of a run that is finished; its weights.npz lies beside '
-                               'it')
-        return history
-
-
-HISTORY = ('epoch', 'rate', 'train_loss', 'train_error', 'test_error')
-
-
-def read_checkpoint(path):
-    """What a checkpoint holds.
-
-    Returns:
-        (arrays, parameters, history): key -> array; the dict that decided the weights; the results
-        of the epochs that are done, a list of dicts.
-
-    Raises:
-        ArchiveError: it is no checkpoint.
-    """
-    try:
-        arrays = npz.read_all(path)
-        parameters, rows = json.loads(str(arrays['parameters'])), arrays['history']
-        if not isinstance(parameters, dict) or rows.dtype != 'float64' or not (
-                np.isfinite(rows[:, :-1]).all() and rows.shape[1] == len(HISTORY)
-                and (rows[:, 0] == np.arange(1, len(rows) + 1)).all()):
-            raise ValueError('its parameters or its history cannot be')
-    except Exception as problem:  # whatever numpy, zipfile or json meets in a broken file
-        raise ArchiveError(f'{path} is no checkpoint; give checkpoint.npz of an earlier '
-                           'run') from problem
-    history = [dict(zip(HISTORY, row)) for row in rows.tolist()]
-    for row in history:
-        row['epoch'] = int(row['epoch'])
-        row['test_error'] = None if np.isnan(row['test_error']) else row['test_error']
-    return arrays, parameters, history
-
 
 def augmented(pictures, random):
-    """Return pictures (count, rows, columns, 3), some mirrored, each shifted; edges mirror in."""
+    """Augment pictures (count, rows, columns, 3): some mirrored, each shifted; edges mirror in."""
     padded = np.pad(pictures, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode='reflect')
     rows, columns = pictures.shape[1:3]
     result = np.empty_like(pictures)
@@ -273,25 +211,38 @@ def augmented(pictures, random):
 
 
 def save(run, training, mean_pixel, parameters, history):
-    """Save weights for the archive, a checkpoint and the table of epochs."""
+    """Save weights for the archive, a checkpoint and the table of epochs.
+
+    Args:
+        run: a `runs.Run`.
+        training: a `Training`.
+        mean_pixel: (3,), BGR.
+        parameters: that decide the weights.
+        history: a row of HISTORY for each epoch that is done.
+    """
     run.save_arrays('weights.npz', {**training.weights(), 'mean_pixel': mean_pixel,
                                     'classes': np.array(parameters['classes']),
                                     'width': parameters['width']})
-    rows = [[row[key] for key in HISTORY] for row in history]
-    run.save_arrays('checkpoint.npz', {**training.state(), 'history': np.array(rows, 'float64'),
-                                       'parameters': json.dumps(parameters)})
-    run.save_table('epochs.csv', HISTORY, rows)
+    run.save_arrays('checkpoint.npz', checkpoint_arrays(
+        training.variables, parameters, len(history), history))
+    run.save_table('epochs.csv', HISTORY, map(table_row, history))
+
+
+def table_row(row):
+    """Give a row of HISTORY as it stands in the table: whole epochs, and no nan for no photos."""
+    epoch, *measured, test_error = row
+    return [int(epoch), *measured, '' if np.isnan(test_error) else test_error]
 
 
 def sentence(row):
-    """Return an epoch's results in words."""
-    test = '' if row['test_error'] is None else f", test error {row['test_error']:.1f} %"
+    """Put an epoch's results into words."""
+    test = '' if np.isnan(row['test_error']) else f", test error {row['test_error']:.1f} %"
     return (f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, train error "
             f"{row['train_error']:.1f} %{test}")
 
 
 def read_data(path, size):
-    """Return the labelled pictures of a folder or an .npz file, as squares of that size.
+    """Read the labelled pictures of a folder or an .npz file, as squares of that size.
 
     Raises:
         ArchiveError: it is neither, or has less than two classes.
@@ -304,7 +255,7 @@ def read_data(path, size):
 
 
 def read_folder(path, size):
-    """Return the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
+    """Read the pictures in path/train/<class> and path/test/<class>, or in path/<class>."""
     # A folder `train` without folders in it is that of a class, such as others beside it.
     places = [path / 'train', path / 'test'] if folders_in(path / 'train') else [path]
     names = sorted({folder.name for place in places for folder in folders_in(place)})
@@ -316,7 +267,7 @@ def read_folder(path, size):
                 continue
             for file in photos.find([place / name]):
                 try:
-                    pictures.append(square(images.read(file), size))
+                    pictures.append(images.square(images.read(file), size))
                     labels.append(label)
                 except ArchiveError as problem:
                     problems.append(str(problem))
@@ -325,13 +276,13 @@ def read_folder(path, size):
 
 
 def folders_in(path):
-    """Return the folders in a folder, without hidden ones; none where it is no folder."""
+    """List the folders in a folder, without hidden ones; none where it is no folder."""
     return [] if not path.is_dir() else [folder for folder in path.iterdir()
                                          if folder.is_dir() and not folder.name.startswith('.')]
 
 
 def read_npz(path, size):
-    """Return the pictures of an .npz file with `images`, or `jpeg_bytes` and `offsets`."""
+    """Read the pictures of an .npz file with `images`, or `jpeg_bytes` and `offsets`."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -356,14 +307,14 @@ def read_npz(path, size):
         raise ArchiveError(f'{path} is no .npz file of labelled pictures ({problem}); it must '
                            'hold images (count, rows, columns, 3) and labels') from problem
     labels, training = labels[there], (split == 'train')[there]
-    pictures = as_array([square(picture, size) for picture in pictures if picture is not None],
-                        size)
+    pictures = as_array([images.square(picture, size) for picture in pictures
+                         if picture is not None], size)
     return Data(pictures[training], labels[training], pictures[~training], labels[~training],
                 names, problems)
 
 
 def decoded(encoded, ends, path):
-    """Return (pictures, None for what cannot be read; what is wrong with these, a line each).
+    """Decode files: (pictures, None for what cannot be read; what is wrong, a line each).
 
     Args:
         encoded: files of pictures, one behind the other, uint8.
@@ -381,13 +332,8 @@ def decoded(encoded, ends, path):
     return pictures, problems
 
 
-def square(rgb, size):
-    """Return the square in the middle of a picture, with sides of `size` pixels."""
-    return images.resize_to(images.crop_square(rgb), size, size)
-
-
 def as_array(pictures, size):
-    """Return a list of square pictures as one array (count, size, size, 3)."""
+    """Stack a list of square pictures as one array (count, size, size, 3)."""
     return np.array(pictures, 'uint8').reshape(-1, size, size, 3)
 
 

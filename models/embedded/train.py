@@ -43,6 +43,8 @@ LARGER = 0.25        # of the pictures come from larger photos, where there are 
 # A step compares every second row and column of the finest layers, at random offsets: they have
 # the most positions, and neighbours say nearly the same.
 EVERY = {'conv1_1': 2, 'conv1_2': 2, 'conv2_1': 2, 'conv2_2': 2, 'conv3_1': 1}
+LOWER_COLUMNS = ('step', 'size', 'average', *DISTILLED)  # of steps.csv
+UPPER_COLUMNS = ('step', 'loss', 'error', 'test_top_1', 'test_top_5')
 
 
 def main(arguments=None):
@@ -52,7 +54,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options."""
+    """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('part', choices=('lower', 'upper'), help='conv1_1 to conv3_1, or what is above')
@@ -94,11 +96,10 @@ def train_lower(options):
     distillation = Distillation(student, teacher, examples)
     settings = {'part': 'lower', 'steps': options.steps, 'rate': options.rate,
                 'seed': options.seed, 'photos': len(pictures), 'larger': len(larger)}
+    step, history, resumed = training.load_checkpoint(
+        options.resume, distillation.variables, settings, options.steps, len(LOWER_COLUMNS))
     run = runs.Run('train_lower', options.out, options.force)
-    step, history = 0, []
-    if options.resume:
-        step, history = training.take_up(options.resume, distillation.variables, settings)
-    run.save_record(parameters=settings, teacher=files.sha256(options.teacher))
+    run.save_record(parameters=settings, resumed_from=resumed, teacher=teacher.origin.sha256)
     with run.recorded(), tqdm(total=options.steps, initial=step, unit='step',
                               disable=options.quiet) as bar:
         while step < options.steps:
@@ -125,7 +126,7 @@ def save_lower(run, distillation, settings, step, history):
     run.save_arrays('weights.npz', {**distillation.weights(), 'mean_pixel': MEAN_PIXEL})
     run.save_arrays('checkpoint.npz', training.checkpoint_arrays(
         distillation.variables, settings, step, history))
-    run.save_table('steps.csv', ['step', 'size', 'average', *DISTILLED], history)
+    run.save_table('steps.csv', LOWER_COLUMNS, history)
 
 
 class Distillation:
@@ -174,12 +175,12 @@ class Distillation:
         return self.functions[average](batch, offsets)
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b'."""
+        """Collect '<layer>.W' and '<layer>.b'."""
         return {parameter.name: parameter.get_value() for parameter in self.parameters}
 
 
 def outputs_of(net, batch, average):
-    """Return the expressions of the distilled layers with mean or max pooling."""
+    """Build the expressions of the distilled layers with mean or max pooling."""
     outputs, x = [], batch
     for name, layer in net.items():
         if name.startswith('pool'):
@@ -261,7 +262,7 @@ def crops(pictures, larger, size, count, random):
 
 
 def read_photos(options):
-    """Return (pictures, larger pictures)."""
+    """Read the photos of a command line: (pictures, larger pictures)."""
     pictures, _, problems = training.read_labelled(options.photos, 128, options.quiet)
     larger = []
     if options.larger_photos:
@@ -289,15 +290,16 @@ def train_upper(options):
     pictures, names, problems = training.read_labelled(options.photos, 64, options.quiet)
     labels = labels_of(names, wnids, options.photos)
     test = read_test(options, wnids)
-    classifier = Classifier(begin(options, pictures, len(classes)))
+    lower, _, _ = models.load(MODEL, options.lower, deepest='conv3_1')
+    classifier = Classifier(begin(lower, pictures, len(classes), options.seed))
     settings = {'part': 'upper', 'steps': options.steps, 'rate': options.rate,
                 'seed': options.seed, 'photos': len(pictures), 'radius': options.radius,
-                'replays': options.replays, 'lower': files.sha256(options.lower)}
+                'replays': options.replays, 'lower': lower.origin.sha256}
+    step, history, resumed = training.load_checkpoint(
+        options.resume, classifier.variables, settings, options.steps, len(UPPER_COLUMNS))
     run = runs.Run('train_upper', options.out, options.force)
-    step, history = 0, []
-    if options.resume:
-        step, history = training.take_up(options.resume, classifier.variables, settings)
-    run.save_record(parameters=settings, problems=problems, errors_before=classifier.errors(*test))
+    run.save_record(parameters=settings, resumed_from=resumed, problems=problems,
+                    errors_before=classifier.errors(*test))
     with run.recorded(), tqdm(total=options.steps, initial=step, unit='step',
                               disable=options.quiet) as bar:
         while step < options.steps:
@@ -355,7 +357,7 @@ def save_upper(run, classifier, settings, step, history, classes, wnids):
                                     'classes': np.array(classes), 'wnids': np.array(wnids)})
     run.save_arrays('checkpoint.npz', training.checkpoint_arrays(
         classifier.variables, settings, step, history))
-    run.save_table('steps.csv', ['step', 'loss', 'error', 'test_top_1', 'test_top_5'], history)
+    run.save_table('steps.csv', UPPER_COLUMNS, history)
 
 
 def as_shipped(weights):
@@ -364,19 +366,24 @@ def as_shipped(weights):
             else value for name, value in weights.items()}
 
 
-def begin(options, pictures, classes):
+def begin(lower, pictures, classes, seed):
     """Build the network: the lower part as trained, the upper one from the earlier network.
 
     conv3_2 sees the new conv3_1 through the map, fitted by least squares on photos, that predicts
     the earlier network's conv3_1.
+
+    Args:
+        lower: ordered dict of the lower part's layers.
+        pictures: RGB uint8 arrays.
+        classes: how many there are.
+        seed: of the choice of photos.
     """
-    net = models.build(MODEL, classes=classes, seed=options.seed)
-    lower, _, _ = models.load(MODEL, options.lower, deepest='conv3_1')
+    net = models.build(MODEL, classes=classes, seed=seed)
     old, _, old_mean = models.load(EARLIER)
     for name in DISTILLED:
         for own, given in zip(net[name].get_params(), lower[name].get_params()):
             own.set_value(given.get_value())
-    mapping, constant = fit_map(net, old, old_mean, pictures, options.seed)
+    mapping, constant = fit_map(net, old, old_mean, pictures, seed)
     for name, layer in net.items():
         if name in DISTILLED or not layer.get_params():
             continue
@@ -470,7 +477,7 @@ class Classifier:
         return 100 * float((ranks > 0).mean()), 100 * float((ranks > 4).mean())
 
     def weights(self):
-        """Return '<layer>.W' and '<layer>.b'; fc8's rows are classes."""
+        """Collect '<layer>.W' and '<layer>.b'; fc8's rows are classes."""
         arrays = {parameter.name: parameter.get_value() for parameter
                   in lasagne.layers.get_all_params(self.net['prob'])}
         arrays['fc8.W'] = np.ascontiguousarray(arrays['fc8.W'].T)

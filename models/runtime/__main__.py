@@ -24,7 +24,7 @@ def main(arguments=None):
 
 
 def of_host():
-    """What functions in C run with, rows of (what, value); without it the import has ended."""
+    """List what functions in C run with, rows of (what, value); without it the import has ended."""
     packages = ', '.join(f'{name} {start.installed_version(name)}'
                          for name in ('numpy', 'scipy', 'Theano-PyMC', 'Lasagne'))
     compiler = subprocess.run([*theano.config.cxx.split(), '--version'], capture_output=True,
@@ -40,7 +40,7 @@ def of_host():
 
 
 def of_devices():
-    """The device in use, JAX, and what JAX finds, rows of (what, value)."""
+    """List the device in use, JAX, and what JAX finds, rows of (what, value)."""
     rows = [('device', f'{devices.current().name} ({devices.VARIABLE}, or --device of a recipe)'),
             ('driver', devices.driver() or "no NVIDIA driver, so no GPU can be used")]
     jax = devices.version('jax')
@@ -54,7 +54,7 @@ def of_devices():
 
 
 def found(name):
-    """In words what JAX finds by the name of a device."""
+    """Say what JAX finds by the name of a device."""
     try:
         device = devices.find(name)
     except devices.CannotRun as problem:

@@ -176,7 +176,7 @@ class Ahead:
         self.telling = contextlib.ExitStack()
 
     def take(self, linker):
-        """Return the folder where a linker's module is compiled, or None where it is not."""
+        """Find the folder where a linker's module is compiled, or None where it is not."""
         if self.folder is None:
             self.start()
         job = self.jobs.pop(identity(linker), None)
@@ -224,7 +224,7 @@ class Ahead:
 
 
 def linker_of(node):
-    """Return the linker of one node in C, or None where it runs in Python."""
+    """Find the linker of one node in C, or None where it runs in Python."""
     if not isinstance(node.op, COp):
         return None
     try:
@@ -238,25 +238,25 @@ def linker_of(node):
 
 
 def identity(linker):
-    """The key that tells modules apart in the cache: code, versions, the compiler's arguments."""
+    """Make the key of a module in the cache, of its code, versions and the compiler's arguments."""
     return get_module_hash(linker.get_src_code(), linker.cmodule_key())
 
 
 def hash_of_code(linker):
-    """Return the name of a linker's module in Python."""
+    """Hash a linker's code: the name of its module in Python."""
     module = linker.get_dynamic_module()
     module.code()
     return module.code_hash
 
 
 def arguments_of(linker):
-    """Return a linker's arguments for the compiler, without notes for a debugger (-g), which are a
+    """List a linker's arguments for the compiler, without notes for a debugger (-g), which are a
     fifth of the time. All have OpenMP: the compiler refuses headers that differ from it there."""
     return [*linker.compile_args(), '-fopenmp', '-g0']
 
 
 def headers_of(linker):
-    """Return the compiler's arguments that take the common headers precompiled, or none.
+    """List the compiler's arguments that take the common headers precompiled, or none.
 
     The compiler itself sees whether they fit the arguments of a module, and else reads them anew.
     """

@@ -48,11 +48,11 @@ class KernelPoints(NativeOp):
     files, function = ('winograd.c', 'winograd_kernels.c'), 'kernel_points'
 
     def make_node(self, kernels):
-        """Return the node for kernels (out, in, 3, 3); its output is (36, out, in)."""
+        """Make the node for kernels (out, in, 3, 3); its output is (36, out, in)."""
         return Apply(self, [kernels], [TensorType('float32', (False,) * 3)()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from that of the kernels."""
+        """Compute the shape of the output from that of the kernels."""
         ((filters, channels, _, _),) = shapes
         return [(T.constant(36), filters, channels)]
 
@@ -64,11 +64,11 @@ class Forward(NativeOp):
     files, function = ('winograd.c', 'winograd_forward.c'), 'forward'
 
     def make_node(self, x, points, bias):
-        """Return the node for x (batch, in, rows, columns), points and bias (out,) or empty."""
+        """Make the node for x (batch, in, rows, columns), points and bias (out,) or empty."""
         return Apply(self, [x, points, bias], [pictures(x)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         (batch, _, rows, columns), (_, filters, _), _ = shapes
         return [(batch, filters, rows + 2 * self.pad_rows - 2, columns + 2 * self.pad_columns - 2)]
 
@@ -85,11 +85,11 @@ class Back(NativeOp):
     files, function = ('winograd.c', 'winograd_back.c'), 'back'
 
     def make_node(self, above, points, output):
-        """Return the node for the gradient above, points and the rectified output, or empty."""
+        """Make the node for the gradient above, points and the rectified output, or empty."""
         return Apply(self, [above, points, output], [pictures(above)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         (batch, _, rows, columns), (_, _, channels), _ = shapes
         return [(batch, channels, rows + 2 - 2 * self.pad_rows, columns + 2 - 2 * self.pad_columns)]
 
@@ -101,11 +101,11 @@ class Weights(NativeOp):
     files, function = ('winograd.c', 'winograd_weights.c'), 'weights'
 
     def make_node(self, x, above):
-        """Return the node for x (batch, in, rows, columns) and the gradient above."""
+        """Make the node for x (batch, in, rows, columns) and the gradient above."""
         return Apply(self, [x, above], [TensorType('float32', (False,) * 4)()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         x, above = shapes
         return [(above[1], x[1], T.constant(3), T.constant(3))]
 
@@ -117,11 +117,11 @@ class Patches(NativeOp):
     files, function = ('patches.c', 'patches_forward.c'), 'patches'
 
     def make_node(self, x, kernels, bias):
-        """Return the node for x, kernels (out, in, rows, columns) and bias (out,) or empty."""
+        """Make the node for x, kernels (out, in, rows, columns) and bias (out,) or empty."""
         return Apply(self, [x, kernels, bias], [pictures(x)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         x, kernels, _ = shapes
         return [get_conv_output_shape(x, kernels, (self.pad_rows, self.pad_columns),
                                       (self.stride_rows, self.stride_columns))]
@@ -134,18 +134,18 @@ class PatchesBack(NativeOp):
     files, function = ('patches.c', 'patches_back.c'), 'patches_back'
 
     def make_node(self, above, kernels, output, size):
-        """Return the node for the gradient above, kernels, the rectified output or an empty one,
+        """Make the node for the gradient above, kernels, the rectified output or an empty one,
         and the (rows, columns) of the input, int64."""
         return Apply(self, [above, kernels, output, size], [pictures(above)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         above, kernels = shapes[:2]
         return [(above[0], kernels[1], node.inputs[3][0], node.inputs[3][1])]
 
 
 def pictures(x):
-    """Return a variable for pictures of the batch of x."""
+    """Make a variable for pictures of the batch of x."""
     return TensorType('float32', (x.broadcastable[0], False, False, False))()
 
 
@@ -235,7 +235,7 @@ def _as(node, output):
 
 
 def _place(op, kind, *arrays):
-    """Return the padding and flip of a convolution that our ops fit, else None."""
+    """Find the padding and flip of a convolution that our ops fit, else None."""
     if type(op) is not kind or any(array.dtype != 'float32' for array in arrays) or not has_blas():
         return None
     shape = getattr(op, 'kshp', None)
@@ -259,7 +259,7 @@ def _fits_winograd(op, place):
 
 
 def _is_thin(op, place):
-    """Whether a convolution of stride 1 has at most half as many filters as channels."""
+    """Tell whether a convolution of stride 1 has at most half as many filters as channels."""
     filters, channels, rows, columns = op.kshp
     return (op.subsample == (1, 1) and None not in (filters, channels) and 2 * filters <= channels
             and place['pad_rows'] < rows and place['pad_columns'] < columns and rows > 1)
@@ -270,7 +270,7 @@ def _strides(op):
 
 
 def with_bias_of(convolved, bias, fgraph):
-    """Whether this is a convolution without bias, and one number for each channel."""
+    """Tell whether this is a convolution without bias, and one number for each channel."""
     return (made_by(convolved, (Forward, Patches)) and convolved.owner.inputs[2] is NO_BIAS
             and not convolved.owner.op.rectified and len(fgraph.clients[convolved]) == 1
             and made_by(bias, DimShuffle) and bias.owner.op.new_order == ('x', 0, 'x', 'x')

@@ -16,11 +16,11 @@ class Take(NativeOp):
     files, function = ('places.c', 'places_take.c'), 'take'
 
     def make_node(self, x, rows, columns):
-        """Return the node for x (batch, channels, rows, columns) and two vectors of int64."""
+        """Make the node for x (batch, channels, rows, columns) and two vectors of int64."""
         return Apply(self, [x, rows, columns], [_maps(x)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output."""
+        """Compute the shape of the output."""
         (batch, channels, _, _), (rows,), (columns,) = shapes
         return [(batch, channels, rows, columns)]
 
@@ -32,11 +32,11 @@ class Put(NativeOp):
     files, function = ('places.c', 'places_put.c'), 'put'
 
     def make_node(self, g, rows, columns, height, width):
-        """Return the node for g (batch, channels, rows, columns), places, the output's size."""
+        """Make the node for g (batch, channels, rows, columns), places, the output's size."""
         return Apply(self, [g, rows, columns, height, width], [_maps(g)])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output."""
+        """Compute the shape of the output."""
         return [(*shapes[0][:2], node.inputs[3], node.inputs[4])]
 
 
@@ -51,12 +51,12 @@ class Normalise(NativeOp):
     files, function = ('normalise.c', 'normalise_forward.c'), 'normalise'
 
     def make_node(self, x, scale, shift, epsilon):
-        """Return the node for maps, (channels,) twice, and what is added to the variances."""
+        """Make the node for maps, (channels,) twice, and what is added to the variances."""
         moments = T.TensorType('float32', (False, False))
         return Apply(self, [x, scale, shift, epsilon], [_maps(x), moments(), moments()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shapes of the outputs."""
+        """Compute the shapes of the outputs."""
         return [shapes[0], shapes[0][:2], shapes[0][:2]]
 
 
@@ -67,11 +67,11 @@ class NormaliseBack(NativeOp):
     files, function = ('normalise.c', 'normalise_back.c'), 'normalise_back'
 
     def make_node(self, g, x, y, mean, inverse, scale):
-        """Return the node for the gradient above and what `Normalise` had and made."""
+        """Make the node for the gradient above and what `Normalise` had and made."""
         return Apply(self, [g, x, y, mean, inverse, scale], [_maps(x), mean.type(), mean.type()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shapes of the outputs."""
+        """Compute the shapes of the outputs."""
         return [shapes[1], shapes[3], shapes[3]]
 
 

@@ -20,11 +20,11 @@ class Gram(NativeOp):
     files, function = ('gram.c', 'gram_forward.c'), 'gram'
 
     def make_node(self, x):
-        """Return the node for x (batch, channels, positions)."""
+        """Make the node for x (batch, channels, positions)."""
         return Apply(self, [x], [TensorType('float32', (x.broadcastable[0], False, False))()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from that of the input."""
+        """Compute the shape of the output from that of the input."""
         ((batch, channels, _),) = shapes
         return [(batch, channels, channels)]
 
@@ -41,12 +41,12 @@ class GramBack(NativeOp):
             self.destroy_map = {0: [2]}
 
     def make_node(self, above, x, onto):
-        """Return the node for the gradient above (batch, channels, channels), x, and what to add
+        """Make the node for the gradient above (batch, channels, channels), x, and what to add
         to, of the shape of x; where nothing is added, x itself."""
         return Apply(self, [above, x, onto], [onto.type()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         return [shapes[1]]
 
 
@@ -113,7 +113,7 @@ def inplace(fgraph, node):
 
 
 def _transposed(variable):
-    """Return x where the variable is x with its last two axes exchanged, else None."""
+    """Give x where the variable is x with its last two axes exchanged, else None."""
     if made_by(variable, DimShuffle) and tuple(variable.owner.op.new_order) == (0, 2, 1):
         return variable.owner.inputs[0]
     return None

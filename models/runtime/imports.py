@@ -33,7 +33,7 @@ class Helped:
         self.contexts = contexts
 
     def find_spec(self, name, path=None, target=None):
-        """Return where to find a module and how to run it, or None for all other modules."""
+        """Say where to find a module and how to run it, or None for all other modules."""
         if name not in self.contexts:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -83,7 +83,7 @@ def portable_scan():
 
 
 def portable(code):
-    """Return Cython's C code without what Python 3.11 and 3.12 hide; tracebacks lose line numbers.
+    """Rewrite Cython's C code without what Python 3.11 and 3.12 hide; tracebacks lose line numbers.
 
     Raises:
         RuntimeError: the code is not that of Theano-PyMC 1.1.2.

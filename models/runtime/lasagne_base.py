@@ -42,7 +42,7 @@ def apply():
 
 
 def as_tuple(x, N, t=None):
-    """Return the N elements of x, or N times x; each of type t, a type or several.
+    """Make a tuple of the N elements of x, or N times x; each of type t, a type or several.
 
     Raises:
         TypeError: an element of another type.
@@ -62,18 +62,18 @@ def as_tuple(x, N, t=None):
 
 
 def unique(l):
-    """Return the elements of an iterable, each once, in their order."""
+    """List the elements of an iterable, each once, in their order."""
     return list(dict.fromkeys(l))
 
 
 def inspect_kwargs(func):
-    """Return the names of a callable's arguments that have a default value, in order."""
+    """List the names of a callable's arguments that have a default value, in order."""
     return [argument.name for argument in inspect.signature(func).parameters.values()
             if argument.default is not argument.empty]
 
 
 def collect_shared_vars(expressions):
-    """Return the shared variables that an expression, or several, depend on, each once.
+    """Find the shared variables that an expression, or several, depend on, each once.
 
     They stand in the order in which a reader of the expressions meets them, from left to right.
     """
@@ -93,7 +93,7 @@ def collect_shared_vars(expressions):
 
 
 def compute_norms(array, norm_axes=None):
-    """Return the norms of the weights that enter each unit.
+    """Compute the norms of the weights that enter each unit.
 
     Args:
         array: a numpy array or a Theano expression. Of a vector, such as biases, the magnitudes.
@@ -120,7 +120,7 @@ def compute_norms(array, norm_axes=None):
 
 
 def create_param(spec, shape, name=None):
-    """Return the variable for a layer's parameter.
+    """Make the variable for a layer's parameter.
 
     Args:
         spec: a number or an array, which become a shared variable; a shared variable or an
@@ -160,7 +160,7 @@ def create_param(spec, shape, name=None):
 
 
 def get_params(self, unwrap_shared=True, **tags):
-    """Return the parameters of a layer that have all tags that are true and none that are not.
+    """List the parameters of a layer that have all tags that are true and none that are not.
 
     Args:
         unwrap_shared: the shared variables of an expression instead of the expression itself.
@@ -173,7 +173,7 @@ def get_params(self, unwrap_shared=True, **tags):
 
 
 def get_all_params(layer, unwrap_shared=True, **tags):
-    """Return the parameters of a layer, or several, and of all below; see `get_params`."""
+    """List the parameters of a layer, or several, and of all below; see `get_params`."""
     return unique(parameter for each in helper.get_all_layers(layer)
                   for parameter in each.get_params(unwrap_shared=unwrap_shared, **tags))
 
@@ -189,7 +189,7 @@ def _known_shape(layer, input_shape):
 
 
 def _with_options(original):
-    """Return an __init__ that lets a layer name the options that its output takes."""
+    """Make an __init__ that lets a layer name the options that its output takes."""
     def __init__(self, *arguments, **options):
         original(self, *arguments, **options)
         self.get_output_kwargs = []
@@ -199,7 +199,7 @@ def _with_options(original):
 
 
 def _with_broadcast_axes(original):
-    """Return InputLayer's __init__, whose variable may broadcast along axes of size 1."""
+    """Make InputLayer's __init__, whose variable may broadcast along axes of size 1."""
     def __init__(self, shape, input_var=None, name=None, **options):
         shape = tuple(shape)
         if any(size is not None and size <= 0 for size in shape):
@@ -218,7 +218,7 @@ _get_output = helper.get_output  # 0.1's
 
 
 def get_output(layer_or_layers, inputs=None, **kwargs):
-    """Return the expressions of one layer's output or of several; see Lasagne's own.
+    """Build the expressions of one layer's output or of several; see Lasagne's own.
 
     An option that no layer takes is warned of, with the one that was perhaps meant.
 

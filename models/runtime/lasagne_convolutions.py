@@ -12,7 +12,7 @@ from lasagne.layers.conv import conv_output_length
 
 
 def conv_input_length(output_length, filter_size, stride, pad=0):
-    """Return the shortest input of a convolution with this output, along one axis, or None.
+    """Compute the shortest input of a convolution with this output, along one axis, or None.
 
     Raises:
         ValueError: a pad that is no integer, nor 'valid', 'full' or 'same'.
@@ -90,27 +90,27 @@ class BaseConvLayer(Layer):
             self.b = self.add_param(b, (num_filters, *shape), name='b', regularizable=False)
 
     def get_W_shape(self):
-        """Return (filters, input channels of a group, ...)."""
+        """Give (filters, input channels of a group, ...)."""
         return (self.num_filters, self.input_shape[1] // self.num_groups) + self.filter_size
 
     def _pads(self):
-        """Return the padding for each axis, and its name where it has one for all axes."""
+        """Give the padding for each axis, and its name where it has one for all axes."""
         pad = getattr(self, self.padding)
         return pad if isinstance(pad, tuple) else (pad,) * self.n
 
     def _border_mode(self):
-        """Return the padding as Theano calls it."""
+        """Give the padding as Theano calls it."""
         pad = getattr(self, self.padding)
         return 'half' if pad == 'same' else pad
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return (input_shape[0], self.num_filters) + tuple(
             conv_output_length(*along) for along in zip(input_shape[2:], self.filter_size,
                                                         self.stride, self._pads()))
 
     def convolve(self, input, **options):
-        """Return the expression before bias and nonlinearity."""
+        """Build the expression before bias and nonlinearity."""
         groups = {'num_groups': self.num_groups} if self.num_groups > 1 else {}
         return self.convolution(input, self.W, self.input_shape, self.get_W_shape(),
                                 subsample=self.stride, border_mode=self._border_mode(),
@@ -122,7 +122,7 @@ class BaseConvLayer(Layer):
                                   'will want to use a subclass such as Conv2DLayer.')
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         conved = self.convolve(input, **options)
         if self.b is not None:
             places = range(1, self.n + 1) if self.untie_biases else ('x',) * self.n
@@ -202,7 +202,7 @@ class _TransposedConvLayer(BaseConvLayer):
     padding, can_group = 'crop', False
 
     def get_W_shape(self):
-        """Return (input channels, filters, ...)."""
+        """Give (input channels, filters, ...)."""
         return (self.input_shape[1], self.num_filters) + self.filter_size
 
     def _set_output_size(self, output_size):
@@ -210,7 +210,7 @@ class _TransposedConvLayer(BaseConvLayer):
         self.output_size = as_tuple(output_size, self.axes, int_types) if known else output_size
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         if isinstance(self.output_size, T.Variable):
             size = (None,) * self.n
         elif self.output_size is not None:
@@ -221,7 +221,7 @@ class _TransposedConvLayer(BaseConvLayer):
         return (input_shape[0], self.num_filters) + size
 
     def convolve(self, input, **options):
-        """Return the expression before bias and nonlinearity."""
+        """Build the expression before bias and nonlinearity."""
         transpose = self.op(
             imshp=self.output_shape, kshp=self.get_W_shape(), subsample=self.stride,
             border_mode=self._border_mode(), filter_flip=not self.flip_filters)
@@ -277,18 +277,18 @@ class DilatedConv2DLayer(BaseConvLayer):
                                       'below it')
 
     def get_W_shape(self):
-        """Return (input channels, filters, rows, columns)."""
+        """Give (input channels, filters, rows, columns)."""
         return (self.input_shape[1], self.num_filters) + self.filter_size
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return (input_shape[0], self.num_filters) + tuple(
             conv_output_length(size, (filter_size - 1) * dilation + 1, 1, 0)
             for size, filter_size, dilation in zip(input_shape[2:], self.filter_size,
                                                    self.dilation))
 
     def convolve(self, input, **options):
-        """Return the expression before bias and nonlinearity."""
+        """Build the expression before bias and nonlinearity."""
         return T.nnet.conv2d(input, self.W.dimshuffle(1, 0, 2, 3), filter_flip=self.flip_filters,
                              filter_dilation=self.dilation)
 
@@ -318,7 +318,7 @@ class LocallyConnected2DLayer(Conv2DLayer):
                                       f'but got {stride!r} and {pad!r}.')
 
     def get_W_shape(self):
-        """Return the shape of the kernels of all places."""
+        """Compute the shape of the kernels of all places."""
         channels, *size = self.input_shape[1:]
         if None in (channels, *size):
             raise ValueError('A LocallyConnected2DLayer requires a fixed input shape (except for '
@@ -331,7 +331,7 @@ class LocallyConnected2DLayer(Conv2DLayer):
         return (self.num_filters, *seen, *self.filter_size, *self.output_shape[2:])
 
     def convolve(self, input, **options):
-        """Return the expression before bias and nonlinearity: a sum over the kernel's elements."""
+        """Build the expression before bias and nonlinearity: a sum over the kernel's elements."""
         rows, columns = self.input_shape[2:]
         height, width = self.filter_size
         margin = T.zeros((*(input.shape[axis] for axis in (0, 1)), rows + height - 1,

@@ -15,12 +15,12 @@ from lasagne.utils import as_theano_expression, floatX
 
 
 def elu(x):
-    """Return x where it is positive, else exp(x) - 1 (Clevert et al. 2015)."""
+    """Compute x where it is positive, else exp(x) - 1 (Clevert et al. 2015)."""
     return T.switch(T.le(x, 0), T.expm1(T.minimum(x, 0)), x)  # else the gradient is inf * 0
 
 
 def softplus(x):
-    """Return log(1 + exp(x))."""
+    """Compute log(1 + exp(x))."""
     return T.nnet.softplus(x)
 
 
@@ -31,7 +31,7 @@ class ScaledTanH:
         self.scale_in, self.scale_out = scale_in, scale_out
 
     def __call__(self, x):
-        """Return the scaled hyperbolic tangent of x, a Theano variable of any shape."""
+        """Compute the scaled hyperbolic tangent of x, a Theano variable of any shape."""
         return T.tanh(x * self.scale_in) * self.scale_out
 
 
@@ -42,7 +42,7 @@ class SELU:
         self.scale, self.scale_neg = scale, scale_neg
 
     def __call__(self, x):
-        """Return the scaled exponential linear unit of x, a Theano variable of any shape."""
+        """Compute the scaled exponential linear unit of x, a Theano variable of any shape."""
         negative = self.scale_neg * T.expm1(T.minimum(x, 0))
         return self.scale * T.switch(T.le(x, 0), negative, x)
 
@@ -52,7 +52,7 @@ selu = SELU(scale=1.0507009873554805, scale_neg=1.6732632423543772)
 
 
 def align_targets(predictions, targets):
-    """Return both, a vector of targets as a column where the predictions are one.
+    """Align predictions and targets: a vector of targets as a column where predictions are one.
 
     Else a network with one output unit, (batch, 1), and targets (batch,) would be broadcast
     against each other to (batch, batch).
@@ -64,25 +64,25 @@ def align_targets(predictions, targets):
 
 
 def binary_crossentropy(predictions, targets):
-    """Return -t log(p) - (1 - t) log(1 - p) of each prediction."""
+    """Compute -t log(p) - (1 - t) log(1 - p) of each prediction."""
     return T.nnet.binary_crossentropy(*align_targets(predictions, targets))
 
 
 def squared_error(a, b):
-    """Return the squared difference of each element."""
+    """Compute the squared difference of each element."""
     predictions, targets = align_targets(a, b)
     return T.sqr(predictions - targets)
 
 
 def huber_loss(predictions, targets, delta=1):
-    """Return half the square of each difference up to delta, and beyond what goes on linearly."""
+    """Compute half the square of each difference up to delta, and beyond what goes on linearly."""
     predictions, targets = align_targets(predictions, targets)
     distance = abs(targets - predictions)
     return T.switch(T.le(distance, delta), 0.5 * T.sqr(distance), delta * (distance - delta / 2.))
 
 
 def binary_hinge_loss(predictions, targets, delta=1, log_odds=None, binary=True):
-    """Return max(0, delta - margin) of each prediction.
+    """Compute max(0, delta - margin) of each prediction.
 
     Args:
         log_odds: whether the predictions are log-odds, and not probabilities 0 to 1; where it is
@@ -99,7 +99,7 @@ def binary_hinge_loss(predictions, targets, delta=1, log_odds=None, binary=True)
 
 
 def multiclass_hinge_loss(predictions, targets, delta=1):
-    """How much the nearest other class comes up to the right one, of each row.
+    """Compute how much the nearest other class comes up to the right one, of each row.
 
     Args:
         predictions: (batch, classes).
@@ -117,7 +117,7 @@ def multiclass_hinge_loss(predictions, targets, delta=1):
 
 
 def binary_accuracy(predictions, targets, threshold=0.5):
-    """Return 1 where prediction and target lie on the same side of the threshold, else 0."""
+    """Compute 1 where prediction and target lie on the same side of the threshold, else 0."""
     predictions, targets = align_targets(predictions, targets)
     return T.eq(T.ge(predictions, threshold), targets)
 
@@ -128,7 +128,7 @@ def _check_ranks(predictions, targets):
 
 
 def categorical_accuracy(predictions, targets, top_k=1):
-    """Return of each row whether the right class is among the top_k.
+    """Tell of each row whether the right class is among the top_k.
 
     Args:
         predictions: (..., classes).
@@ -147,7 +147,7 @@ def categorical_accuracy(predictions, targets, top_k=1):
 
 
 def get_or_compute_grads(loss_or_grads, params):
-    """Return the gradients, given as such or of a loss; see Lasagne's own.
+    """Compute the gradients of a loss, or take those that are given; see Lasagne's own.
 
     Raises:
         ValueError: a parameter that is an expression, which cannot be updated, or another number
@@ -161,7 +161,7 @@ def get_or_compute_grads(loss_or_grads, params):
 
 
 def with_plain_rates(update):
-    """Return an update function whose rates may be numpy's: 1 - np.float32(0.9) is a float64."""
+    """Make an update function whose rates may be numpy's: 1 - np.float32(0.9) is a float64."""
     @functools.wraps(update)
     def mended(*arguments, **rates):
         return update(*map(_plain, arguments),
@@ -175,7 +175,7 @@ def _plain(rate):
 
 
 def adamax(loss_or_grads, params, learning_rate=0.002, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """Return the updates of AdaMax (Kingma & Ba 2015, algorithm 2), an OrderedDict."""
+    """Build the updates of AdaMax (Kingma & Ba 2015, algorithm 2), an OrderedDict."""
     gradients = get_or_compute_grads(loss_or_grads, params)
     updates, step = _next_step()
     rate = learning_rate / (1 - beta1 ** step)
@@ -188,7 +188,7 @@ def adamax(loss_or_grads, params, learning_rate=0.002, beta1=0.9, beta2=0.999, e
 
 
 def amsgrad(loss_or_grads, params, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """Return the updates of AMSGrad (Reddi et al. 2018), an OrderedDict."""
+    """Build the updates of AMSGrad (Reddi et al. 2018), an OrderedDict."""
     gradients = get_or_compute_grads(loss_or_grads, params)
     updates, step = _next_step()
     rate = learning_rate * T.sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
@@ -203,13 +203,13 @@ def amsgrad(loss_or_grads, params, learning_rate=0.001, beta1=0.9, beta2=0.999, 
 
 
 def _next_step():
-    """Return updates that count steps, and the number of the step that they belong to."""
+    """Build updates that count steps, and the number of the step that they belong to."""
     before = theano.shared(floatX(0))
     step = before + 1
     return OrderedDict([(before, step)]), step
 
 
 def _zeros_like(parameter):
-    """Return a shared variable of zeros of a parameter's shape and type."""
+    """Make a shared variable of zeros of a parameter's shape and type."""
     return theano.shared(np.zeros_like(parameter.get_value(borrow=True)),
                          broadcastable=parameter.broadcastable)

@@ -51,11 +51,11 @@ class DenseLayer(lasagne.layers.DenseLayer):
                                                     regularizable=False)
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return tuple(input_shape[:self.num_leading_axes]) + (self.num_units,)
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         kept = self.num_leading_axes % input.ndim
         product = T.dot(input.flatten(kept + 1) if input.ndim > kept + 1 else input, self.W)
         return self.nonlinearity(product if self.b is None else product + self.b)
@@ -76,7 +76,7 @@ class DropoutLayer(lasagne.layers.DropoutLayer):
         self.shared_axes = _axes(shared_axes, len(self.input_shape))
 
     def get_output_for(self, input, deterministic=False, **options):
-        """Return the expression of the output; of the input itself with `deterministic`."""
+        """Build the expression of the output; of the input itself with `deterministic`."""
         if deterministic or self.p == 0:
             return input
         # 1 - p would be float64 for a numpy float32.
@@ -91,18 +91,18 @@ class DropoutLayer(lasagne.layers.DropoutLayer):
 
 
 def dropout_channels(incoming, *arguments, **options):
-    """Return a DropoutLayer that drops whole channels (Tompson et al. 2014)."""
+    """Make a DropoutLayer that drops whole channels (Tompson et al. 2014)."""
     axes = len(getattr(incoming, 'output_shape', incoming))
     return DropoutLayer(incoming, *arguments, **{**options, 'shared_axes': range(2, axes)})
 
 
 def dropout_locations(incoming, *arguments, **options):
-    """Return a DropoutLayer that drops a place in all channels."""
+    """Make a DropoutLayer that drops a place in all channels."""
     return DropoutLayer(incoming, *arguments, **{**options, 'shared_axes': (1,)})
 
 
 def _axes(axes, dimensions):
-    """Return the axes as a tuple of integers from 0 on.
+    """Give the axes as a tuple of integers from 0 on.
 
     Args:
         axes: 'auto', all but the second; 'all'; an axis or several, negative ones from the end.
@@ -125,7 +125,7 @@ CROPPINGS = (None, 'lower', 'upper', 'center')
 
 
 def _cropping(cropping, dimensions):
-    """Return a crop mode for each axis; None where none was given.
+    """Give a crop mode for each axis; None where none was given.
 
     Raises:
         ValueError: another word than 'lower', 'upper' or 'center'.
@@ -138,7 +138,7 @@ def _cropping(cropping, dimensions):
 
 
 def autocrop(inputs, cropping):
-    """Return the expressions, cut to the smallest along the axes to crop.
+    """Build the expressions, cut to the smallest along the axes to crop.
 
     Args:
         inputs: expressions with equally many axes.
@@ -158,7 +158,7 @@ def autocrop(inputs, cropping):
 
 
 def autocrop_array_shapes(input_shapes, cropping):
-    """Return the shapes after `autocrop`; None where they are not known yet.
+    """Compute the shapes after `autocrop`; None where they are not known yet.
 
     Raises:
         ValueError: as `autocrop`.
@@ -180,7 +180,7 @@ def _check_axes(dimensions, inputs):
 
 
 def _crop(x, axis, length, mode):
-    """Return so much of an axis of x."""
+    """Cut an axis of x to so many elements."""
     beyond = x.shape[axis] - length
     start = {'lower': 0, 'upper': beyond, 'center': beyond // 2}[mode]
     return x[(slice(None),) * axis + (slice(start, start + length),)]
@@ -204,7 +204,7 @@ class _CroppingMergeLayer(MergeLayer):
                 self.cropping[self.axis] = None
 
     def get_output_shape_for(self, input_shapes):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         input_shapes = autocrop_array_shapes(input_shapes, self.cropping)
         _check_axes([len(shape) for shape in input_shapes], input_shapes)
         return tuple(self._length(axis, lengths, len(input_shapes[0]))
@@ -220,7 +220,7 @@ class _CroppingMergeLayer(MergeLayer):
         return known[0] if known else None
 
     def cropped(self, inputs):
-        """Return the inputs' expressions, cut to the smallest along the axes to crop."""
+        """Cut the inputs' expressions to the smallest along the axes to crop."""
         return autocrop(inputs, self.cropping)
 
 
@@ -232,7 +232,7 @@ class ConcatLayer(_CroppingMergeLayer):
         super().__init__(incomings, cropping, **options)
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output for these inputs."""
+        """Build the expression of the output for these inputs."""
         return T.concatenate(self.cropped(inputs), axis=self.axis)
 
 
@@ -244,7 +244,7 @@ class ElemwiseMergeLayer(_CroppingMergeLayer):
         self.merge_function = merge_function
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output for these inputs."""
+        """Build the expression of the output for these inputs."""
         return functools.reduce(self.merge_function, self.cropped(inputs))
 
 
@@ -259,7 +259,7 @@ class ElemwiseSumLayer(ElemwiseMergeLayer):
                              'incomings')
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output for these inputs."""
+        """Build the expression of the output for these inputs."""
         return super().get_output_for([x if coefficient == 1 else x * coefficient
                                        for x, coefficient in zip(inputs, self.coeffs)], **options)
 
@@ -276,11 +276,11 @@ class InverseLayer(MergeLayer):
         super().__init__([incoming, layer, layer.input_layer], **options)
 
     def get_output_shape_for(self, input_shapes):
-        """Return the shape of what the layer took."""
+        """Compute the shape of what the layer took."""
         return input_shapes[2]
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output for these inputs."""
+        """Build the expression of the output for these inputs."""
         signal, above, below = inputs
         return T.grad(None, wrt=below, known_grads={above: signal})
 
@@ -298,7 +298,7 @@ class ExpressionLayer(Layer):
         self.function, self._shape = function, output_shape
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         if self._shape is None:
             return input_shape
         if callable(self._shape):
@@ -309,7 +309,7 @@ class ExpressionLayer(Layer):
         return tuple(int(size) or None for size in self.function(zeros).shape.eval())
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         return self.function(input)
 
 
@@ -341,7 +341,7 @@ def _add_shared(layer, parameter, name, axes, **tags):
 
 
 def _spread(parameter, axes, dimensions):
-    """Return a parameter with an axis of length 1 for each that it is shared over."""
+    """Give a parameter an axis of length 1 for each that it is shared over."""
     kept = iter(range(parameter.ndim))
     return parameter.dimshuffle(*('x' if axis in axes else next(kept)
                                   for axis in range(dimensions)))
@@ -355,7 +355,7 @@ class BiasLayer(_PerAxisLayer):
         self.b = None if b is None else self._add(b, 'b', regularizable=False)
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         return input if self.b is None else input + self._spread(self.b)
 
 
@@ -367,12 +367,12 @@ class ScaleLayer(_PerAxisLayer):
         self.scales = self._add(scales, 'scales', regularizable=False)
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         return input * self._spread(self.scales)
 
 
 def standardize(layer, offset, scale, shared_axes='auto'):
-    """Return the layer minus an offset and over a scale, arrays that training leaves alone."""
+    """Standardise a layer: minus an offset, over a scale, arrays that training leaves alone."""
     as_given = isinstance(offset, theano.Variable), isinstance(scale, theano.Variable)
     layer = BiasLayer(layer, -(offset if as_given[0] else floatX(offset)), shared_axes)
     layer.params[layer.b].discard('trainable')
@@ -389,7 +389,7 @@ class ParametricRectifierLayer(_PerAxisLayer):
         self.alpha = self._add(alpha, 'alpha', regularizable=False)
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         return T.switch(T.le(input, 0), input * self._spread(self.alpha), input)
 
 
@@ -410,7 +410,7 @@ class RandomizedRectifierLayer(Layer):
         self._srng = MRG_RandomStream(get_rng().randint(1, 2147462579))
 
     def get_output_for(self, input, deterministic=False, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         if deterministic or self.lower is self.upper or self.lower == self.upper:
             return rectify(input, (self.lower + self.upper) / 2.0)
         shape = [1 if axis in self.shared_axes else input.shape[axis]
@@ -422,12 +422,12 @@ class RandomizedRectifierLayer(Layer):
 
 
 def prelu(layer, **options):
-    """Return the layer with a ParametricRectifierLayer in the place of its nonlinearity."""
+    """Build the layer with a ParametricRectifierLayer in the place of its nonlinearity."""
     return _instead_of_nonlinearity(layer, ParametricRectifierLayer, 'prelu', options)
 
 
 def rrelu(layer, **options):
-    """Return the layer with a RandomizedRectifierLayer in the place of its nonlinearity."""
+    """Build the layer with a RandomizedRectifierLayer in the place of its nonlinearity."""
     return _instead_of_nonlinearity(layer, RandomizedRectifierLayer, 'rrelu', options)
 
 
@@ -461,7 +461,7 @@ class BatchNormLayer(Layer):
 
     def get_output_for(self, input, deterministic=False, batch_norm_use_averages=None,
                        batch_norm_update_averages=None, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         use_averages = deterministic if batch_norm_use_averages is None else (
             batch_norm_use_averages)
         update_averages = (not deterministic) if batch_norm_update_averages is None else (
@@ -479,7 +479,7 @@ class BatchNormLayer(Layer):
         return (input - spread(mean)) * (gamma * spread(inv_std)) + beta
 
     def _running(self, average, batch_value):
-        """Return a copy of the average with the update that a compiled function will make."""
+        """Make a copy of the average with the update that a compiled function will make."""
         running = theano.clone(average, share_inputs=False)
         update = (1 - self.alpha) * running + self.alpha * batch_value
         # An average of one element broadcasts, a batch's value need not know that it does.
@@ -505,13 +505,13 @@ class StandardizationLayer(Layer):
         self.epsilon = epsilon
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         variance = input.var(self.axes, keepdims=True)
         return (input - input.mean(self.axes, keepdims=True)) / T.sqrt(variance + self.epsilon)
 
 
 def batch_norm(layer, **options):
-    """Return the layer with batch normalisation between it and its nonlinearity.
+    """Build the layer with batch normalisation between it and its nonlinearity.
 
     The layer loses its bias, which the normalisation would take away, and its nonlinearity, which
     follows in a layer of its own.
@@ -520,7 +520,7 @@ def batch_norm(layer, **options):
 
 
 def instance_norm(layer, learn_scale=True, learn_bias=True, **options):
-    """Return the layer with each map of each example standardised before its nonlinearity.
+    """Build the layer with each map of each example standardised before its nonlinearity.
 
     A scale and a bias for each channel follow, if wanted (Ulyanov et al. 2016).
     """
@@ -530,7 +530,7 @@ def instance_norm(layer, learn_scale=True, learn_bias=True, **options):
 
 
 def layer_norm(layer, **options):
-    """Return the layer with each example standardised as a whole before its nonlinearity.
+    """Build the layer with each example standardised as a whole before its nonlinearity.
 
     A scale and a bias for each channel follow (Ba et al. 2016).
     """
@@ -591,14 +591,14 @@ class TransformerLayer(MergeLayer):
             raise ValueError(f'border_mode must be one of {", ".join(BORDERS)}, not {border_mode}')
 
     def get_output_shape_for(self, input_shapes):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         shape = input_shapes[0]
         return tuple(shape[:2]) + tuple(None if size is None else int(size // factor)
                                         for size, factor in zip(shape[2:],
                                                                 self.downsample_factor))
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output for these inputs."""
+        """Build the expression of the output for these inputs."""
         images, maps = inputs
         size = [T.cast(images.shape[axis] // factor, 'int64')
                 for axis, factor in zip((2, 3), self.downsample_factor)]
@@ -610,7 +610,7 @@ class TransformerLayer(MergeLayer):
 
 
 def _from_minus_one_to_one(length):
-    """Return so many numbers, evenly spaced."""
+    """Make so many numbers from -1 to 1, evenly spaced."""
     return T.arange(length).astype(theano.config.floatX) * (2 / T.maximum(length - 1, 1)).astype(
         theano.config.floatX) - 1
 
@@ -625,7 +625,7 @@ BORDERS = {
 
 
 def _interpolated(images, y, x, border):
-    """Return the images between their pixels, bilinearly: (batch, channels, positions).
+    """Interpolate the images between their pixels, bilinearly: (batch, channels, positions).
 
     Args:
         images: (batch, channels, rows, columns).
@@ -647,13 +647,13 @@ def _interpolated(images, y, x, border):
 
 
 def flattened_shape(self, input_shape):
-    """Return the shape of a FlattenLayer's output; None where it is not known yet."""
+    """Compute the shape of a FlattenLayer's output; None where it is not known yet."""
     kept, flat = input_shape[:self.outdim - 1], input_shape[self.outdim - 1:]
     return tuple(kept) + (None if None in flat else int(np.prod(flat)),)
 
 
 def padded_shape(self, input_shape):
-    """Return the shape of a PadLayer's output; None where it is not known yet."""
+    """Compute the shape of a PadLayer's output; None where it is not known yet."""
     axes = len(input_shape) - self.batch_ndim
     widths = [self.width] * axes if isinstance(self.width, int_types) else list(self.width)
     sizes = list(input_shape)
@@ -664,7 +664,7 @@ def padded_shape(self, input_shape):
 
 
 def sliced_shape(self, input_shape):
-    """Return the shape of a SliceLayer's output; None where it is not known yet."""
+    """Compute the shape of a SliceLayer's output; None where it is not known yet."""
     sizes = list(input_shape)
     if isinstance(self.slice, int_types):
         del sizes[self.axis]
@@ -674,7 +674,7 @@ def sliced_shape(self, input_shape):
 
 
 def with_plain_integers(original):
-    """Return a function whose integers may be numpy's: 0.1 asks whether they are Python's."""
+    """Make a function whose integers may be numpy's: 0.1 asks whether they are Python's."""
     def plain(value):
         if isinstance(value, (list, tuple)):
             return type(value)(map(plain, value))

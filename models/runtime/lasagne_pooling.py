@@ -45,13 +45,13 @@ class _PoolLayer(Layer):
         self.ignore_border, self.mode = ignore_border, mode
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return tuple(input_shape[:2]) + tuple(
             pool_output_length(*along, self.ignore_border)
             for along in zip(input_shape[2:], self.pool_size, self.stride, self.pad))
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         function = pool_3d if len(self.pool_size) == 3 else pool_2d
         return function(input, ws=self.pool_size, stride=self.stride, pad=self.pad,
                         ignore_border=self.ignore_border, mode=self.mode)
@@ -65,7 +65,7 @@ class Pool1DLayer(_PoolLayer):
         super().__init__(incoming, 1, pool_size, stride, pad, ignore_border, mode, **options)
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         pooled = pool_2d(T.shape_padright(input), ws=(*self.pool_size, 1),
                          stride=(*self.stride, 1), pad=(*self.pad, 0),
                          ignore_border=self.ignore_border, mode=self.mode)
@@ -96,7 +96,7 @@ class MaxPool3DLayer(Pool3DLayer):
 
 
 def with_four_axes(original):
-    """Return the __init__ of 0.1's Pool2DLayer with 0.2's check of the input's shape."""
+    """Make the __init__ of 0.1's Pool2DLayer with 0.2's check of the input's shape."""
     def __init__(self, incoming, *arguments, **options):
         original(self, incoming, *arguments, **options)
         if len(self.input_shape) != 4:
@@ -174,13 +174,13 @@ class _UpscaleLayer(Layer):
         self.mode = mode
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return tuple(input_shape[:2]) + tuple(
             None if size is None else size * factor
             for size, factor in zip(input_shape[2:], self.scale_factor))
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         if self.mode == 'dilate':
             zeros = T.zeros(self.get_output_shape_for(input.shape), input.dtype)
             places = tuple(slice(None, None, factor) for factor in self.scale_factor)
@@ -235,11 +235,11 @@ class SpatialPyramidPoolingLayer(Layer):
         self.pool_dims, self.mode, self.implementation = pool_dims, mode, implementation
 
     def get_output_shape_for(self, input_shape):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         return (*input_shape[:2], sum(parts * parts for parts in self.pool_dims))
 
     def get_output_for(self, input, **options):
-        """Return the expression of the output for this input."""
+        """Build the expression of the output for this input."""
         size = [input.shape[axis] if known is None else known
                 for axis, known in enumerate(self.input_shape[2:], start=2)]
         level = self._by_regions if self.implementation == 'kaiming' else self._by_windows

@@ -52,18 +52,18 @@ class _RecurrentLayer(MergeLayer):
                              'is True')
 
     def _add_start(self, start, shape, name):
-        """Return the layer that a state starts from, or the parameter for it (1, ...)."""
+        """Give the layer that a state starts from, or the parameter for it (1, ...)."""
         if isinstance(start, Layer):
             return start
         return self.add_param(start, (1, *shape), name, trainable=self.learn_init,
                               regularizable=False)
 
     def _state_shape(self):
-        """Return the shape of the state that is the output, without the batch."""
+        """Compute the shape of the state that is the output, without the batch."""
         return (self.num_units,)
 
     def get_output_shape_for(self, input_shapes):
-        """Return the shape of the output; None where it is not known yet."""
+        """Compute the shape of the output; None where it is not known yet."""
         batch, steps, *_ = input_shapes[0]
         return (batch, *(() if self.only_return_final else (steps,)), *self._state_shape())
 
@@ -72,7 +72,7 @@ class _RecurrentLayer(MergeLayer):
                 if self.grad_clipping else x)
 
     def _scanned(self, step, inputs, sequence, starts, constants):
-        """Return the output of the last of the states.
+        """Compute the output of the last of the states.
 
         Args:
             step: (input of a step, *states before) to a list of the states after it.
@@ -112,12 +112,12 @@ class _RecurrentLayer(MergeLayer):
 
 
 def _not_broadcast(x):
-    """Return x with no axis marked as of length 1, so that all steps of a scan are of one type."""
+    """Give x with no axis marked as of length 1, so that all steps of a scan are of one type."""
     return T.patternbroadcast(x, (False,) * x.ndim)
 
 
 def _repeated(start, batch):
-    """Return a parameter (1, ...) once for each of a batch."""
+    """Repeat a parameter (1, ...) once for each of a batch."""
     return start + T.zeros((batch, *(1,) * (start.ndim - 1)), start.dtype)
 
 
@@ -161,12 +161,12 @@ class CustomRecurrentLayer(_RecurrentLayer):
         return self.hidden_to_hidden.output_shape[1:]
 
     def get_params(self, **tags):
-        """Return the parameters, those of both networks included."""
+        """List the parameters, those of both networks included."""
         return (super().get_params(**tags) + helper.get_all_params(self.input_to_hidden, **tags)
                 + helper.get_all_params(self.hidden_to_hidden, **tags))
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output: (batch, steps, ...), or (batch, ...) of the last."""
+        """Build the expression of the output: (batch, steps, ...), or (batch, ...) of the last."""
         sequence = inputs[0].dimshuffle(1, 0, *range(2, inputs[0].ndim))
         constants = helper.get_all_params(self.hidden_to_hidden)
         if self.precompute_input:
@@ -188,7 +188,7 @@ class CustomRecurrentLayer(_RecurrentLayer):
 
 
 def _only_input(network, name):
-    """Return the one InputLayer of a network."""
+    """Find the one InputLayer of a network."""
     inputs = [layer for layer in helper.get_all_layers(network) if isinstance(layer, InputLayer)]
     if len(inputs) != 1:
         raise ValueError(f'{name} must have exactly one InputLayer, but it has {len(inputs)}')
@@ -196,7 +196,7 @@ def _only_input(network, name):
 
 
 def _fit(shape, other):
-    """Whether two shapes agree wherever both are known."""
+    """Tell whether two shapes agree wherever both are known."""
     return all(None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, other))
 
 
@@ -244,7 +244,7 @@ class _GatedLayer(_RecurrentLayer):
                 for gate in range(len(self.stacked))]
 
     def get_output_for(self, inputs, **options):
-        """Return the expression of the output: (batch, steps, units), or the last (batch, units).
+        """Build the expression of the output: (batch, steps, units), or the last (batch, units).
         """
         sequence = inputs[0].flatten(3) if inputs[0].ndim > 3 else inputs[0]
         sequence = sequence.dimshuffle(1, 0, 2)
@@ -301,7 +301,7 @@ class LSTMLayer(_GatedLayer):
                 if self.peepholes else [])
 
     def _step(self, from_input, from_state, cell, hidden):
-        """Return [cell, hidden] after a step; the sums are (batch, 4 * units)."""
+        """Compute [cell, hidden] after a step; the sums are (batch, 4 * units)."""
         ingate, forgetgate, new, outgate = self._parts(self._clipped(from_input + from_state))
         if self.peepholes:
             ingate = ingate + cell * self.W_cell_to_ingate
@@ -337,7 +337,7 @@ class GRULayer(_GatedLayer):
         return {'hid_init': self.hid_init}
 
     def _step(self, from_input, from_state, hidden):
-        """Return [hidden] after a step; the sums are (batch, 3 * units)."""
+        """Compute [hidden] after a step; the sums are (batch, 3 * units)."""
         reset_x, update_x, new_x = self._parts(self._clipped(from_input))
         reset_h, update_h, new_h = self._parts(self._clipped(from_state))
         reset = self.nonlinearity_resetgate(reset_x + reset_h)

@@ -31,7 +31,7 @@ class NativeOp(ExternalCOp):
                          f'APPLY_SPECIFIC({self.function})')
 
     def changed(self, **parameters):
-        """Return the same op with some other parameters."""
+        """Copy the op with some other parameters."""
         return type(self)(**{**{name: getattr(self, name) for name in self.__props__},
                              **parameters})
 
@@ -55,28 +55,28 @@ class NativeOp(ExternalCOp):
 
 
 def integers(names):
-    """Return (__props__, params_type) of an op whose parameters are integers, names in one text."""
+    """Give (__props__, params_type) of an op whose parameters are integers, names in one text."""
     names = tuple(names.split())
     return names, ParamsType(**dict.fromkeys(names, int32))
 
 
 def has_blas():
-    """Whether Theano links a BLAS; the user may have said that it shall not."""
+    """Tell whether Theano links a BLAS; the user may have said that it shall not."""
     return bool(theano.config.blas__ldflags)
 
 
 def made_by(variable, op):
-    """Whether this op, or one of these, made the variable."""
+    """Tell whether this op, or one of these, made the variable."""
     return variable is not None and variable.owner is not None and isinstance(variable.owner.op, op)
 
 
 def is_elementwise(node, operation):
-    """Whether a node does this scalar operation, element by element."""
+    """Tell whether a node does this scalar operation, element by element."""
     return isinstance(node.op, Elemwise) and type(node.op.scalar_op) is operation
 
 
 def is_zero(variable):
-    """Whether a variable is the constant 0, whatever its shape."""
+    """Tell whether a variable is the constant 0, whatever its shape."""
     try:
         return get_scalar_constant_value(variable, only_process_constants=False) == 0
     except NotScalarConstantError:
@@ -84,14 +84,14 @@ def is_zero(variable):
 
 
 def compared_with_zero(node):
-    """Return x where the node is x <= 0, else None."""
+    """Give x where the node is x <= 0, else None."""
     if node is None or not is_elementwise(node, scalar.LE) or not is_zero(node.inputs[1]):
         return None
     return node.inputs[0]
 
 
 def masked(node):
-    """Return (mask, x) where the node is switch(mask <= 0, 0, x), all float32, else None.
+    """Give (mask, x) where the node is switch(mask <= 0, 0, x), all float32, else None.
 
     The mask of a rectifier proper is x itself.
     """

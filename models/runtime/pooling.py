@@ -21,11 +21,11 @@ class Pool(NativeOp):
     files, function = ('pooling.c', 'pooling_forward.c'), 'pool'
 
     def make_node(self, x):
-        """Return the node for x (batch, channels, rows, columns)."""
+        """Make the node for x (batch, channels, rows, columns)."""
         return Apply(self, [x], [TensorType('float32', (*x.broadcastable[:2], False, False))()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from that of the input."""
+        """Compute the shape of the output from that of the input."""
         ((batch, channels, rows, columns),) = shapes
         return [(batch, channels, rows // 2, columns // 2)]
 
@@ -38,11 +38,11 @@ class Unpool(NativeOp):
     files, function = ('pooling.c', 'pooling_back.c'), 'unpool'
 
     def make_node(self, x, y, above):
-        """Return the node for the input x, the output y (unused for a mean), the gradient above."""
+        """Make the node for the input x, the output y (unused for a mean), the gradient above."""
         return Apply(self, [x, y, above], [x.type()])
 
     def infer_shape(self, fgraph, node, shapes):
-        """Return the shape of the output from those of the inputs."""
+        """Compute the shape of the output from those of the inputs."""
         return [shapes[0]]
 
 

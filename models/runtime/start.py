@@ -65,7 +65,7 @@ def check_versions():
 
 
 def installed_version(name):
-    """The version of a package as text, 'none' where it is not installed."""
+    """Read the version of a package as text, 'none' where it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -139,7 +139,7 @@ def import_theano():
 
 
 def default_flags():
-    """Return the Theano flags that the archive sets, name to value."""
+    """List the Theano flags that the archive sets, name to value."""
     # Elementwise work goes to all cores from 50 000 elements on; by Theano's 200 000 a loss and
     # gradient of VGG-19 at 256 pixels took a tenth longer.
     return {'floatX': 'float32', 'openmp': True, 'openmp_elemwise_minsize': 50000,
@@ -147,14 +147,14 @@ def default_flags():
 
 
 def openblas_link_arguments():
-    """Return the compiler arguments that link the OpenBLAS of the wheel scipy-openblas32."""
+    """List the compiler arguments that link the OpenBLAS of the wheel scipy-openblas32."""
     folder = _plainly_named(scipy_openblas32.get_lib_dir())
     return ([f'-L{folder}', f'-l{scipy_openblas32.get_library()}', f'-Wl,-rpath,{folder}']
             + [f'-D{name}=scipy_{name}' for name in BLAS_ROUTINES])
 
 
 def _plainly_named(folder):
-    """Return the folder, or a link to it where its path has characters that get lost on the way.
+    """Give the folder, or a link to it where its path has characters that get lost on the way.
 
     Theano splits at spaces and takes quotes away; the linker splits at commas.
 
@@ -304,7 +304,7 @@ def keep_freed_memory():
 
 
 def blas_threads():
-    """How many threads the linked OpenBLAS uses, or None with another BLAS."""
+    """Tell how many threads the linked OpenBLAS uses, or None with another BLAS."""
     import theano
 
     if 'scipy_openblas' not in theano.config.blas__ldflags:

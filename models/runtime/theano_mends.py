@@ -148,7 +148,7 @@ def mend_pooling_ties():
 
 
 def _with_one_switch(original):
-    """Return Theano's C code generator with a flag that ends a window at its first maximum."""
+    """Make Theano's C code generator with a flag that ends a window at its first maximum."""
 
     def c_code(self, *arguments):
         code = original(self, *arguments)
@@ -190,7 +190,7 @@ def mend_mean_pooling_with_padding():
 
 
 def rectify(x, leakiness=0):
-    """Return x where it is positive, else leakiness * x; symbolic or an array, any shape.
+    """Compute x where it is positive, else leakiness * x; symbolic or an array, any shape.
 
     Theano's and Lasagne 0.1's form 0.5 * (x + |x|) has the gradient 0.5 at exactly 0, where
     PyTorch's and Caffe's is 0, and turns -inf into NaN. Written as "not positive", so that a NaN
@@ -302,7 +302,7 @@ def put_module(name, **members):
 
 
 def public(*modules):
-    """The names that modules define for others; of equal names the first module's."""
+    """List the names that modules define for others; of equal names the first module's."""
     return {name: member for module in reversed(modules) for name, member in vars(module).items()
             if not name.startswith('_')}
 

@@ -41,7 +41,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options of a command line."""
+    """Read the options of a command line."""
     parser = command_line.ArgumentParser(prog='python -m models.weights',
                                          description=__doc__.splitlines()[0])
     parser.add_argument('--debug', action='store_true',
@@ -174,11 +174,10 @@ def normalise(options):
 
     with bar:
         normalisation.normalise(net, prepared(), options.floor)
-    weights = files.find(options.network, options.weights)
     arrays = {f'{name}.{part}': getattr(layer, part).get_value()
               for name, layer in net.items() if isinstance(layer, Conv2DLayer) for part in 'Wb'}
     provenance = {'network': NORMALISED.format(options.network), 'normalised_from': options.network,
-                  'weights_sha256': files.sha256(weights), 'pool': options.pool,
+                  'weights_sha256': net.origin.sha256, 'pool': options.pool,
                   'size': options.size, 'floor': options.floor,
                   'photos': len(found) - len(reader.problems), 'converter': conversion.VERSION,
                   'arrays': {key: files.array_sha256(array) for key, array in arrays.items()}}
@@ -212,7 +211,7 @@ def where(options):
 
 
 def _load_convolutions(options):
-    """Return (net, mean_pixel) of a VGG as far as its last convolution or pooling.
+    """Load (net, mean_pixel) of a VGG as far as its last convolution or pooling.
 
     Raises:
         ArchiveError: it is no chain of convolutions with rectifiers and poolings.
@@ -284,7 +283,7 @@ def _fetched(options, wanted, downloads):
 
 
 def _wanted_sources(options):
-    """Return the sources to try, in order.
+    """List the sources to try, in order.
 
     Raises:
         ArchiveError: there is none, or none of that name.
@@ -342,7 +341,7 @@ def _lacks_classes(options, path):
 
 
 def _new(path, force):
-    """Return a path to write to.
+    """Choose a path to write to.
 
     Raises:
         ArchiveError: it exists and must not be overwritten, or is not named like an .npz file.

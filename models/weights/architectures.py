@@ -90,7 +90,7 @@ def _vgg(contents, names, kernels, normalised):
 
 
 def _size(kernel):
-    """Return the rows of a kernel, whichever axes it has: those two that are equal and smallest."""
+    """Find the rows of a kernel, whichever axes it has: those two that are equal and smallest."""
     lengths = sorted(kernel.shape)
     equal = [a for a, b in zip(lengths, lengths[1:]) if a == b]
     return int(np.min(equal)) if equal else 0

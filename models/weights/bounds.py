@@ -129,7 +129,7 @@ def guards(function):
 
 
 def product(shape):
-    """Return the number of elements of a shape, exactly."""
+    """Compute the number of elements of a shape, exactly."""
     count = 1
     for length in shape:
         count *= length

@@ -91,7 +91,7 @@ def convert(path, network, target, layout=None, url=None, beginning=None):
 
 
 def _chosen(path, contents, beginning):
-    """Return the part of a file's contents whose names begin so.
+    """Choose the part of a file's contents whose names begin so.
 
     Raises:
         ArchiveError: there are none, or far too many to be a network's.
@@ -110,7 +110,7 @@ def _chosen(path, contents, beginning):
 
 
 def _unlike_the_published(network, arrays):
-    """Return in what a network differs from the one that is known by the name, or ''."""
+    """Say in what a network differs from the one that is known by the name, or ''."""
     shapes = skeleton(network)[1]
     (first, kernel), (last, final) = next(iter(arrays.items())), list(arrays.items())[-2]
     told = []
@@ -129,7 +129,7 @@ def _classifies(network):
 
 
 def skeleton(network, width=1, classes=None):
-    """Return a network without weights: (net, '<layer>.W' or '.b' -> shape), in order."""
+    """Build a network without weights: (net, '<layer>.W' or '.b' -> shape), in order."""
     return _skeleton(networks.NETWORKS[network], network, width, classes)
 
 
@@ -149,7 +149,7 @@ def _float32_bytes(network):
 
 
 def width_of(network, arrays):
-    """Return {'width': factor} where the first layer of some weights has another number of filters
+    """Find {'width': factor} where the first layer of some weights has another number of filters
     than the network, else nothing, as it stands in a weight file."""
     key, kernel = next(iter(arrays.items()))
     width = kernel.shape[0] / skeleton(network)[1][key][0]
@@ -161,7 +161,7 @@ class _NothingInCommon(ArchiveError):
 
 
 def _translated(path, contents, network, layout):
-    """Return the `_Translation` of a file by a layout, under whichever names it has its layers.
+    """Make the `_Translation` of a file by a layout, under whichever names it has its layers.
 
     Raises:
         _NothingInCommon: the layout does not know the network, or the file has none of its layers.
@@ -193,7 +193,7 @@ def _translated(path, contents, network, layout):
 
 
 def _fitting(path, contents, network, layout):
-    """Return the `_Translation` of a file, if its arrays have the right shapes.
+    """Make the `_Translation` of a file, if its arrays have the right shapes.
 
     Raises:
         ArchiveError: they have not; says what the file is, where that is known.
@@ -209,7 +209,7 @@ def _fitting(path, contents, network, layout):
 
 
 def _only_one(path, network, translations):
-    """Return the translation with the most layers.
+    """Choose the translation with the most layers.
 
     Raises:
         ArchiveError: there are several, of different numbers.
@@ -263,7 +263,7 @@ class _Translation:
         self._fit_width_and_classes(layers)
 
     def beginning(self):
-        """The common beginning of the names in the file."""
+        """Find the common beginning of the names in the file."""
         common = os.path.commonprefix([name for layer in self.here for name in self.modules[layer]])
         return re.match(r'(.*[./:_])?', common)[0]
 
@@ -273,14 +273,14 @@ class _Translation:
                    for layer in self.here for ending in 'Wb')
 
     def first_kernel(self):
-        """Return the first kernel in the archive's form, colours as in the file, or None."""
+        """Read the first kernel in the archive's form, colours as in the file, or None."""
         layer = self.here[0]
         array = self._joined(layer, 'W')
         return (self._kernel(array) if array.ndim <= 4 and not self._is_dense(layer)
                 else None)
 
     def misfit(self):
-        """Return in words which array has not the shape that the network needs, or None."""
+        """Say which array has not the shape that the network needs, or None."""
         for layer in self.here:
             try:
                 kernel, bias = self._joined(layer, 'W'), self._joined(layer, 'b')
@@ -296,7 +296,7 @@ class _Translation:
         return None
 
     def arrays(self):
-        """Return (arrays by the archive's keys, float32; modules that belong to no layer).
+        """Convert the file: (arrays by the archive's keys, float32; modules of no layer).
 
         Raises:
             ArchiveError: an array is missing, of another shape, or not made of finite numbers.
@@ -312,7 +312,7 @@ class _Translation:
         return found, self.extra()
 
     def extra(self):
-        """Return the modules in the file that belong to no layer."""
+        """List the modules in the file that belong to no layer."""
         used = {module for layer in self.here for module in self.modules[layer]}
         used.add(self.first_module())
         return [module for module in self.contents.modules() if module not in used]
@@ -322,7 +322,7 @@ class _Translation:
                    for module in self.modules.get(layer, (None,)))
 
     def first_module(self):
-        """Return the module in the file that stands before the network, or None."""
+        """Find the module in the file that stands before the network, or None."""
         return self.layout.first and self.names.get(self.layout.first)
 
     def _joined(self, layer, ending):
@@ -337,14 +337,14 @@ class _Translation:
         return isinstance(self.net[layer], DenseLayer)
 
     def _kernel(self, array):
-        """Return a convolution's array as (out, in, rows, columns), correlating."""
+        """Read a convolution's array as (out, in, rows, columns), correlating."""
         array = array.reshape(array.shape + (1,) * (4 - array.ndim))  # MATLAB drops ones at the end
         axes = self.layout.kernel.split()
         array = array.transpose([axes.index(axis) for axis in ('out', 'in', 'rows', 'columns')])
         return array[:, :, ::-1, ::-1] if self.layout.flipped else array
 
     def _dense(self, layer, array):
-        """Return a dense layer's array as (out, in) or (out, channels, rows, columns)."""
+        """Read a dense layer's array as (out, in) or (out, channels, rows, columns)."""
         if self.layout.dense == 'kernel' or array.ndim == 4 and array.shape[:2] != (1, 1):
             return self._kernel(array)
         if array.ndim == 4:  # Caffe, before 2015
@@ -400,7 +400,7 @@ class _Translation:
 
 
 def _find_layout(path, contents, network, stated):
-    """Return the key of the layout that a file has.
+    """Find the key of the layout that a file has.
 
     Args:
         path: of the file, for messages.
@@ -459,7 +459,7 @@ def _why_none_fits(path, contents, network, problem):
 
 
 def _networks_that_fit(path, contents):
-    """Return the networks to which all modules of a file belong."""
+    """Find the networks to which all modules of a file belong."""
     found = []
     for network in networks.NETWORKS:
         for key, layout in LAYOUTS.items():
@@ -556,7 +556,7 @@ def _descriptions(path, contents, network, translation, arrays):
 
 
 def _mean_of_first(path, contents, module):
-    """Return the mean of a 1x1 convolution that makes BGR 0..255 minus mean of RGB 0..1.
+    """Compute the mean of a 1x1 convolution that makes BGR 0..255 minus mean of RGB 0..1.
 
     Raises:
         ArchiveError: it does something else.

@@ -82,7 +82,7 @@ class _Patience:
         self.left = min(PATIENCE, self.left + count / SLOWEST)
 
     def timeout(self):
-        """Return the seconds until the next byte must have come."""
+        """Count the seconds until the next byte must have come."""
         self.spend()
         return min(SILENCE, self.left)
 
@@ -107,7 +107,7 @@ class _Timed(io.RawIOBase):
 
 
 def _opener(patience):
-    """What opens http, https and file addresses and waits no longer than it may."""
+    """Make what opens http, https and file addresses and waits no longer than it may."""
 
     class Response(http.client.HTTPResponse):
         def __init__(self, sock, *arguments, **named):
@@ -286,7 +286,7 @@ class _Address:
         return begun > 0
 
     def _extent(self, response, begun):
-        """Return (first byte that comes, bytes of the whole file or None)."""
+        """Read (first byte that comes, bytes of the whole file or None)."""
         length = response.headers.get('Content-Length')
         if length is not None and not LENGTH.fullmatch(length.strip()):
             raise _Failure(f'the server names a length that is none, {one_line(length, 60)}')
@@ -321,7 +321,7 @@ class _Address:
 
 
 def _some(response):
-    """Return the bytes that came, as soon as there are any."""
+    """Read the bytes that came, as soon as there are any."""
     read = getattr(response, 'read1', response.read)
     try:
         return read(BLOCK)
@@ -369,7 +369,7 @@ def _of_disk(problem, target):
 
 
 def _broken(problem):
-    """Return the failure that an error of the connection means."""
+    """Name the failure that an error of the connection means."""
     if isinstance(problem, (TimeoutError, socket.timeout)):  # one and the same from 3.10 on
         return _Failure('the connection stalled', may_pass=True)
     passing = isinstance(problem, (ConnectionError, ValueError, http.client.HTTPException))
@@ -378,7 +378,7 @@ def _broken(problem):
 
 
 def _extent_of(headers):
-    """Return (first byte, bytes of the whole) of 'bytes 5-9/10' or 'bytes */10', or None each."""
+    """Read (first byte, bytes of the whole) of 'bytes 5-9/10' or 'bytes */10', or None each."""
     found = RANGE.fullmatch((headers.get('Content-Range') or '').strip())
     return tuple(int(digits) if (digits or '*') != '*' else None
                  for digits in (found.groups() if found else (None, None)))

@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 import zipfile
+from collections import namedtuple
 from pathlib import Path
 
 from models.errors import ArchiveError, one_line, reason_of
@@ -32,11 +33,13 @@ LARGEST_PROVENANCE = 16 << 20  # bytes; of GoogLeNet's it has 50 kB
 LARGEST_MEAN = 1000  # of 0 to 255; more is no mean of pixels
 LONGEST_NAME = 1000  # characters of a class's name; the longest of ImageNet has 121
 
+Origin = namedtuple('Origin', 'path sha256')  # the file of weights that were loaded, and its hash
+
 log = logging.getLogger('archive')
 
 
 def folder():
-    """Return the folder of fetched and converted weights.
+    """Tell the folder of fetched and converted weights.
 
     It is $ARCHIVE_WEIGHTS, else the place where this platform keeps what can be had again.
     """
@@ -45,7 +48,7 @@ def folder():
 
 
 def find(name, weights=None):
-    """Return the path of a network's weight file.
+    """Find a network's weight file: its path, which can be read.
 
     Args:
         name: of the network.
@@ -148,21 +151,18 @@ def _is_npz(path):
 
 
 def array_sha256(array):
-    """Return the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
+    """Compute the SHA-256 of an array's numbers as they lie in a file, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
 
 
 def sha256(path):
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(1 << 20), b''):
-            digest.update(block)
-    return digest.hexdigest()
+        return npz.sha256_of(file)
 
 
 def imagenet_classes():
-    """Return ImageNet's 1000 classes in the order of the outputs: (WordNet id, names) each.
+    """List ImageNet's 1000 classes in the order of the outputs: (WordNet id, names) each.
 
     The ids and names of the ILSVRC 2012 classification task.
     """
@@ -171,7 +171,7 @@ def imagenet_classes():
 
 
 def class_names(path, names):
-    """Return the names of classes as text that can be shown and written: a list of str.
+    """Convert the names of classes to text that can be shown and written: a list of str.
 
     What cannot be printed becomes what `errors.one_line` makes of it, spaces in a row become one,
     and a name without any character '?'.
@@ -239,7 +239,7 @@ class WeightFile:
         self.arrays.close()
 
     def array(self, key, shape):
-        """Return an array in the type of the networks (floatX).
+        """Read an array in the type of the networks (floatX).
 
         Args:
             key: '<layer>.W' or '<layer>.b'.
@@ -269,8 +269,16 @@ class WeightFile:
                                    f'{theano.config.floatX} cannot')
         return found.reshape(shape)
 
+    def origin(self):
+        """Tell which file this is: an `Origin`, with the hash of the bytes that arrays come from.
+
+        The open file is hashed, whatever has taken its name since.
+        """
+        with bounds.guarded(self.path):
+            return Origin(self.path, self.arrays.sha256())
+
     def mean_pixel(self):
-        """Return the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
+        """Read the mean to subtract, float32 (3,), BGR, 0..255; Oxford's where none is named."""
         if self.from_torchvision:
             return torchvision.mean_pixel()
         if 'mean_pixel' not in self.arrays.files:
@@ -285,7 +293,7 @@ class WeightFile:
         return mean_pixel.astype('float32').ravel()
 
     def width(self):
-        """Return the factor on the number of filters that the network was built with; 1 if none."""
+        """Read the factor on the number of filters that the network was built with; 1 if none."""
         if 'width' not in self.arrays.files:
             return 1
         width = self._read_numbers('width').ravel()
@@ -295,7 +303,7 @@ class WeightFile:
         return float(width[0])
 
     def classes(self):
-        """Return the names of the classes in the order of the outputs, or None.
+        """List the names of the classes in the order of the outputs, or None.
 
         Raises:
             ArchiveError: they are no list of text.
@@ -307,7 +315,7 @@ class WeightFile:
             return class_names(self.path, self.arrays['classes'])
 
     def provenance(self):
-        """Return where the numbers come from, a dict, or None where the file does not say."""
+        """Say where the numbers come from, a dict, or None where the file does not say."""
         if 'provenance' not in self.arrays.files:
             return None
         with bounds.guarded(f'{self.path}, at provenance,'):

@@ -89,7 +89,7 @@ class Layout:
     only_if_proved: bool = False
 
     def mean_pixel(self, network):
-        """Return the mean to subtract where the file names none: three numbers, BGR, 0..255."""
+        """Look up the mean to subtract where the file names none: three numbers, BGR, 0..255."""
         if self.deviating:
             return torchvision.mean_pixel()
         return MEAN_PIXELS.get(network, VGG_MEAN_PIXEL)
@@ -100,19 +100,19 @@ class Layout:
 
 
 def own_names(network, layers, there):
-    """Return the modules of files that use the archive's names, which are the papers'."""
+    """Find the modules of files that use the archive's names, which are the papers'."""
     return {layer: layer for layer in layers}
 
 
 def in_order(network, layers, there):
-    """Return the modules of files that only count, in the order of Lasagne's parameters."""
+    """Find the modules of files that only count, in the order of Lasagne's parameters."""
     if network == 'googlenet':  # within a module, branch by branch as they are concatenated
         layers = sorted(layers, key=_place_in_googlenet)
     return {layer: str(index) for index, layer in enumerate(layers)}
 
 
 def _place_in_googlenet(layer):
-    """Return a key for sorting: stem, inception modules by name and branch, classifier."""
+    """Make a key for sorting: stem, inception modules by name and branch, classifier."""
     module, _, branch = layer.rpartition('/')
     if branch in INCEPTION and module.startswith('inception_'):
         return 1, module, INCEPTION.index(branch)
@@ -120,7 +120,7 @@ def _place_in_googlenet(layer):
 
 
 def caffenet_in_order(network, layers, there):
-    """Return the modules of Recipes' CaffeNet, whose grouped convolutions are two layers each."""
+    """Find the modules of Recipes' CaffeNet, whose grouped convolutions are two layers each."""
     modules, index = {}, 0
     for layer in layers:
         count = 2 if layer in IN_TWO_GROUPS else 1
@@ -130,14 +130,14 @@ def caffenet_in_order(network, layers, there):
 
 
 def keras_names(network, layers, there):
-    """Return the modules of Keras' VGGs: block1_conv1 ... fc1, fc2, predictions."""
+    """Find the modules of Keras' VGGs: block1_conv1 ... fc1, fc2, predictions."""
     dense = {'fc6': 'fc1', 'fc7': 'fc2', 'fc8': 'predictions'}
     return {layer: dense.get(layer) or 'block{}_conv{}'.format(*layer[4:].split('_'))
             for layer in layers}
 
 
 def numbered(first, step, prefix='', dense=()):
-    """Return the function of the modules of a VGG that PyTorch names by their positions.
+    """Make the function of the modules of a VGG that PyTorch names by their positions.
 
     Args:
         first: position of conv1_1.
@@ -162,13 +162,13 @@ def numbered(first, step, prefix='', dense=()):
 
 
 def only(networks, modules):
-    """Return a function of modules that knows these networks and no others."""
+    """Make a function of modules that knows these networks and no others."""
     return lambda network, layers, there: (
         modules(network, layers, there) if network in networks else None)
 
 
 def all_but(networks, modules):
-    """Return a function of modules that knows all networks but these."""
+    """Make a function of modules that knows all networks but these."""
     return lambda network, layers, there: (
         None if network in networks else modules(network, layers, there))
 

@@ -28,12 +28,12 @@ class Names:
         return spelt(name) in self._modules
 
     def get(self, name):
-        """Return the name in the file, or None."""
+        """Find the name in the file, or None."""
         return self._modules.get(spelt(name))
 
 
 def views(modules, first):
-    """Return the ways to see a file's names, a list of `Names`, the most literal first.
+    """List the ways to see a file's names, a list of `Names`, the most literal first.
 
     Args:
         modules: names in the file.
@@ -50,12 +50,12 @@ def views(modules, first):
 
 
 def spelt(name):
-    """Return a name in one spelling, whatever separates its parts."""
+    """Write a name in one spelling, whatever separates its parts."""
     return PARTS.sub('_', name)
 
 
 def without_wrappers(modules):
-    """Return dict from names without groups of one member to the names in a file.
+    """Strip names: dict from names without groups of one member to the names in a file.
 
     `features.module.0` becomes `features.0` where nothing else is in `features`. What has weights
     itself is no group: `head.fc` stays.
@@ -74,7 +74,7 @@ def without_wrappers(modules):
 
 
 def behind_beginnings(names, target):
-    """Return the modules behind each beginning that stands before a name, a list of dicts."""
+    """Find the modules behind each beginning that stands before a name, a list of dicts."""
     names = {spelt(name): module for name, module in names.items()}
     target = spelt(target)
     beginnings = {name[:len(name) - len(target)] for name in names
@@ -87,7 +87,7 @@ def behind_beginnings(names, target):
 
 
 def last_parts(names):
-    """Return the modules by the last parts of their names, of those that no two have."""
+    """Find the modules by the last parts of their names, of those that no two have."""
     lasts = {name: PARTS.split(name)[-1] for name in names}
     counts = Counter(lasts.values())
     return {last: names[name] for name, last in lasts.items() if counts[last] == 1}

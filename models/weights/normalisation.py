@@ -21,7 +21,7 @@ from lasagne.layers import Conv2DLayer, DenseLayer, LocalResponseNormalization2D
 
 
 def activation_means(net, images):
-    """Return the mean activation of each channel of each convolution, over images and positions.
+    """Measure the mean activation of each channel of each convolution, over images and positions.
 
     Args:
         net: ordered dict of layers; Gatys' had max pooling when it was measured.

@@ -8,6 +8,7 @@ says who asks. Source: numpy/lib/format.py, NumPy Enhancement Proposal 1.
 
 from __future__ import annotations  # Python 3.9 does not know `X | None`
 
+import hashlib
 import os
 import re
 import zipfile
@@ -82,12 +83,12 @@ class Header:
     order: str
 
     def nbytes(self):
-        """Return the bytes of the array."""
+        """Compute the bytes of the array."""
         return product(self.shape) * self.dtype.itemsize
 
 
 def read_header(file, path, size, may_be_objects=False):
-    """Return the header of an open `.npy`, and leave the file behind it.
+    """Read the header of an open `.npy`, and leave the file behind it.
 
     Args:
         file: open for reading bytes, at its start.
@@ -118,7 +119,7 @@ def read_header(file, path, size, may_be_objects=False):
 
 
 def read_numbers(file, header):
-    """Return the array of numbers or text behind its header.
+    """Read the array of numbers or text behind its header.
 
     Raises:
         EOFError: it is cut off.
@@ -175,15 +176,15 @@ class Arrays:
         self.archive.close()
 
     def open(self, key):
-        """Return an array's `.npy`, open for reading bytes."""
+        """Open an array's `.npy` for reading bytes."""
         return self.archive.open(self.entries[key])
 
     def size(self, key):
-        """Return the bytes of an array's `.npy`."""
+        """Give the bytes of an array's `.npy`."""
         return self.entries[key].file_size
 
     def header(self, key):
-        """Return the header of an array.
+        """Read the header of an array.
 
         Raises:
             Refused: it is none of plain numbers or text, or claims another size than is there.
@@ -195,6 +196,22 @@ class Arrays:
         with self.open(key) as file:
             return read_numbers(file, read_header(file, self._place(key), self.size(key)))
 
+    def read_all(self):
+        """Read every array: a dict.
+
+        Raises:
+            Refused, zipfile.BadZipFile and others: as `read_all` of the module.
+        """
+        return {key: self[key] for key in self.files}
+
+    def sha256(self):
+        """Compute the SHA-256 of the whole file, in hexadecimal.
+
+        It is that of the bytes which the arrays come from, also where another file has taken the
+        name since it was opened.
+        """
+        return sha256_of(self.archive.bounded.file)
+
     def _place(self, key):
         return f'{self.path}, at {key},'
 
@@ -204,6 +221,15 @@ class Arrays:
                           'that numpy does not write')
 
 
+def sha256_of(file):
+    """Compute the SHA-256 of an open binary file from its first byte on, in hexadecimal."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for block in iter(lambda: file.read(BLOCK), b''):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def read_all(path):
     """Read every array of an .npz: a dict.
 
@@ -211,5 +237,14 @@ def read_all(path):
         Refused: they take more than such a file can need, or are none of numbers or text.
         OSError, zipfile.BadZipFile and others: there is no such file, or it is broken.
     """
-    with Arrays(path, Budget(path, os.path.getsize(path))) as file:
-        return {key: file[key] for key in file.files}
+    with opened(path) as file:
+        return file.read_all()
+
+
+def opened(path):
+    """Open an .npz whose arrays may take as much as such a file can need: `Arrays`.
+
+    Raises:
+        Refused, OSError and others: as `read_all`.
+    """
+    return Arrays(path, Budget(path, os.path.getsize(path)))

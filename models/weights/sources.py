@@ -59,11 +59,11 @@ class Source:
     is_gone: bool = False
 
     def urls(self):
-        """Return the addresses in the order of trying."""
+        """List the addresses in the order of trying."""
         return [folder + self.file for folder in self.folders]
 
     def most_bytes(self):
-        """Return the bytes that the file has at most: its megabytes are rounded, or of hearsay."""
+        """Compute the bytes that the file has at most: its megabytes are rounded, or of hearsay."""
         return 2 * 10 ** 6 * self.megabytes + 10 ** 7
 
     def can_be_fetched(self):
@@ -157,12 +157,12 @@ SOURCES = (
 
 
 def of_network(network):
-    """Return the sources of a network, the preferred first."""
+    """List the sources of a network, the preferred first."""
     return [source for source in SOURCES if source.network == network]
 
 
 def of_file(digests):
-    """Return the source whose hash a file has, or None.
+    """Find the source whose hash a file has, or None.
 
     Args:
         digests: algorithm -> hexadecimal digits, as `digests_of` gives them.
@@ -171,7 +171,7 @@ def of_file(digests):
 
 
 def digests_of(path):
-    """Return a file's MD5, SHA-1 and SHA-256, in hexadecimal, by the algorithm's name."""
+    """Compute a file's MD5, SHA-1 and SHA-256, in hexadecimal, by the algorithm's name."""
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in ('md5', 'sha1', 'sha256')}
     with open(path, 'rb') as file:
         for block in iter(lambda: file.read(1 << 20), b''):

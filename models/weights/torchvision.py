@@ -19,17 +19,17 @@ LAYERS = {'squeezenet': SQUEEZENET}  # network -> the archive's layer -> torchvi
 
 
 def keys_of(network):
-    """Return the key of torchvision for each key of the archive, '<layer>.W' and '<layer>.b'."""
+    """Map each key of the archive to that of torchvision: '<layer>.W' and '<layer>.b'."""
     return {f'{layer}.{ours}': f'{module}.{theirs}'
             for layer, module in LAYERS.get(network, {}).items()
             for ours, theirs in (('W', 'weight'), ('b', 'bias'))}
 
 
 def mean_pixel():
-    """Return torchvision's mean as the archive subtracts it: float32 (3,), BGR, 0..255."""
+    """Give torchvision's mean as the archive subtracts it: float32 (3,), BGR, 0..255."""
     return (255 * MEAN[::-1]).astype('float32')
 
 
 def for_bgr_to_255(kernel):
-    """Return a first kernel (out, RGB, rows, columns) for an input in BGR, 0..255 minus mean."""
+    """Convert a first kernel (out, RGB, rows, columns) for an input in BGR, 0..255 minus mean."""
     return (kernel / (255 * DEVIATION)[:, None, None])[:, ::-1]

@@ -56,7 +56,7 @@ class Layer(NamedTuple):
 
 
 def sky_layer(x, y):
-    """Return the sky: a wind that curls up in eddies, and the afterglow of the sunset."""
+    """Plan the sky: a wind that curls up in eddies, and the afterglow of the sunset."""
     stream = y + 0.035 * np.sin(5 * x + 4 * y)
     tone = 0.24 + 0.75 * np.clip((y - 0.36) / 0.24, 0, 1) ** 1.6
     for centre_x, centre_y, radius, strength in EDDIES:
@@ -68,7 +68,7 @@ def sky_layer(x, y):
 
 
 def ground_layers(x, y):
-    """Return far hills, near hills and a wheat field with the shadow of the tree."""
+    """Plan far hills, near hills and a wheat field with the shadow of the tree."""
     ripple = np.sin(4.2 * x + 0.2), np.sin(4.2 * x + 2.6), np.sin(4.2 * x + 1.2)
     far, near, field = (y - 0.575 - 0.045 * ripple[0], y - 0.640 - 0.035 * ripple[1],
                         y - 0.715 - 0.020 * ripple[2])
@@ -84,7 +84,7 @@ def ground_layers(x, y):
 
 
 def river_layers(x, y):
-    """Return the river, which widens towards the viewer and mirrors the lights, and its banks."""
+    """Plan the river, which widens towards the viewer and mirrors the lights, and its banks."""
     near = np.clip((y - 0.69) / 0.31, 0, None)
     middle = 0.53 - 0.09 * np.sin(3.6 * near) - 0.14 * near
     bank = np.abs(x - middle) - (0.015 + 0.30 * near ** 1.3) + (near == 0)
@@ -99,7 +99,7 @@ def river_layers(x, y):
 
 
 def windmill_layers(x, y):
-    """Return a windmill on the far hill: its tower, then the vanes and spars of its sails."""
+    """Plan a windmill on the far hill: its tower, then the vanes and spars of its sails."""
     right, down = x - 0.70, y - 0.49
     tower = (np.abs(right) < 0.016 + 0.14 * down) & (down > -0.022) & (down < 0.10)
     layers = [Layer(tower, right, 0.4 - 20 * right, INK, SMALL_PASSES)]
@@ -114,7 +114,7 @@ def windmill_layers(x, y):
 
 
 def tree_layers(x, y):
-    """Return a windswept tree: its trunk and its crown of leaves combed to the left."""
+    """Plan a windswept tree: its trunk and its crown of leaves combed to the left."""
     rise = np.clip((0.93 - y) / 0.5, 0, 1)
     across = x - 1.13 + 0.10 * np.sin(2.2 * rise) - 0.04 * rise
     trunk = np.abs(across) < 0.014 + 0.05 * (1 - rise) ** 5
@@ -131,7 +131,7 @@ def tree_layers(x, y):
 
 
 def light_layers(x, y):
-    """Return lamp posts, then moon, stars and lamps in halos of concentric strokes."""
+    """Plan lamp posts, then moon, stars and lamps in halos of concentric strokes."""
     layers = []
     for lamp_x, lamp_y, disc, _ in LAMPS:
         post = (np.abs(x - lamp_x) < 0.004) & (y > lamp_y) & (y < lamp_y + 14 * disc)
@@ -147,7 +147,7 @@ def light_layers(x, y):
 
 
 def scene(rows, columns):
-    """Return the layers of the picture, back to front, on the pixel grid with its margin."""
+    """Plan the layers of the picture, back to front, on the pixel grid with its margin."""
     y, x = np.mgrid[-MARGIN:rows + MARGIN, -MARGIN:columns + MARGIN]
     x, y = 1.25 * x / columns, y / float(rows)
     layers = [sky_layer(x, y)] + windmill_layers(x, y) + ground_layers(x, y)
@@ -155,13 +155,13 @@ def scene(rows, columns):
 
 
 def colours_at(ramp, tone):
-    """Return the colours of a ramp nearest to (n,) tones in [0, 1]: (n, 3) RGB in [0, 1]."""
+    """Look up the colours of a ramp nearest to (n,) tones in [0, 1]: (n, 3) RGB in [0, 1]."""
     table = np.array([list(bytes.fromhex(code)) for code in ramp.split()]) / 255.0
     return table[np.rint(np.clip(tone, 0, 1) * (len(table) - 1)).astype(int)]
 
 
 def scatter(density, spacing, random):
-    """Return shuffled seeds of strokes, (n, 2) rows and columns in pixels."""
+    """Draw shuffled seeds of strokes, (n, 2) rows and columns in pixels."""
     grid = np.mgrid[0:density.shape[0]:spacing, 0:density.shape[1]:spacing].reshape(2, -1).T
     seeds = grid + random.uniform(0, spacing, grid.shape)
     seeds = np.minimum(seeds, np.array(density.shape) - 1)
@@ -189,7 +189,7 @@ def trace(layer, seeds, length, random):
 
 
 def bristle_streaks(along, across, random):
-    """Return (along, across) lightness of the bristles' traces, about -1 to 1."""
+    """Draw (along, across) lightness of the bristles' traces, about -1 to 1."""
     lanes = max(3, int(across * SAMPLE / (2.0 * SCALE)))
     grid = random.uniform(-1, 1, (1, lanes)) + 0.5 * random.uniform(-1, 1, (4, lanes))
     grid = Image.fromarray(grid.astype('float32'))
@@ -239,7 +239,7 @@ def paint_layer(canvas, layer, zoom, random):
 
 
 def light_relief(canvas):
-    """Return the paint as lit from the upper left: (height, width, 3) RGB in [0, 1]."""
+    """Light the paint from the upper left: (height, width, 3) RGB in [0, 1]."""
     down, right = np.gradient(canvas[..., 3])
     shade = np.clip(0.6 * (down + right), -0.2, 0.2)[..., None]
     return np.clip(canvas[..., :3] * (1 + shade) + 0.2 * np.clip(shade, 0, None), 0, 1)

@@ -21,12 +21,12 @@ SHORTEST_END = 4  # letters: a goldfish is a fish, but an elephant is no ant
 
 
 def class_name(classes, index):
-    """Return the first of a class's names, or its number where the network has no names."""
+    """Name a class: the first of its names, or its number where the network has no names."""
     return f'class {index}' if classes is None else classes[index].split(',')[0]
 
 
 def scores_of(net, network, instead):
-    """Return the layer of a network's class scores, before the softmax.
+    """Find the layer of a network's class scores, before the softmax.
 
     Args:
         net: ordered dict of layers, not cut off.
@@ -46,7 +46,7 @@ def scores_of(net, network, instead):
 
 
 def find_class(classes, wanted, count, network='NETWORK', weights=None):
-    """Return the index of a class.
+    """Find the index of a class.
 
     Args:
         classes: list of names, synonyms separated by commas; or None.
@@ -77,7 +77,7 @@ def find_class(classes, wanted, count, network='NETWORK', weights=None):
 
 
 def named(classes):
-    """Which classes have a name: synonym, or whole entry, in small letters -> indices."""
+    """Find which classes have a name: synonym, or whole entry, in small letters -> indices."""
     names = {}
     for index, entry in enumerate(classes):
         synonyms = [part.strip().lower() for part in entry.split(',')]
@@ -100,7 +100,7 @@ def suggestion(classes, wanted, network, weights=None):
 
 
 def _spelt_alike(classes, wanted):
-    """Return names that are spelt much like another, one a class."""
+    """Find names that are spelt much like another, one a class."""
     names, found = named(classes), {}
     for name in difflib.get_close_matches(wanted.lower(), names, n=SUGGESTED, cutoff=0.6):
         found.setdefault(tuple(names[name]), name)
@@ -108,7 +108,7 @@ def _spelt_alike(classes, wanted):
 
 
 def search(classes, text):
-    """Return the indices of the classes that have every word of a text, in their names or kinds.
+    """Find the indices of the classes that have every word of a text, in their names or kinds.
 
     First those with the words themselves, in singular or plural: 'dog' finds each kind of dogs.
     Then those with words that end in them: 'snake' finds the rattlesnake. Where there are none,
@@ -124,7 +124,7 @@ def search(classes, text):
 
 
 def _name_with(entry, text):
-    """Return the first of a class's names that has the words, or the first of all."""
+    """Find the first of a class's names that has the words, or the first of all."""
     names = [name.strip() for name in entry.split(',')]
     return next((name for name in names
                  if _has_words(name, text, SHORTEST_END) or text.lower() in name.lower()),
@@ -139,13 +139,13 @@ def _has_words(name, text, shortest_end=float('inf')):
 
 
 def _words(text):
-    """Return the words of a text in small letters, without the s of a plural."""
+    """List the words of a text in small letters, without the s of a plural."""
     return [word[:-1] if word.endswith('s') and not word.endswith('ss') else word
             for word in re.findall(r'\w+', text.lower())]
 
 
 def kinds_of(classes):
-    """What kind of thing each class is, 'dogs' or 'food'; 'other' outside ImageNet.
+    """Tell what kind of thing each class is, 'dogs' or 'food'; 'other' outside ImageNet.
 
     A class is known by all its names as ImageNet lists them, by its WordNet id, alone or before the
     names, or by one name that no other class has.

@@ -5,7 +5,9 @@ from scipy.cluster import hierarchy
 
 
 def cosine_distances(products):
-    """One minus the cosine between each pair, condensed as scipy has it: (n * (n - 1) / 2,).
+    """Compute one minus the cosine of each pair, condensed as scipy has it: (n * (n - 1) / 2,).
+
+    Distances are float64, 0 to 2.
 
     Args:
         products: (n, n), inner products of each pair; those with themselves are above 0.
@@ -16,10 +18,20 @@ def cosine_distances(products):
 
 
 def order(distances):
-    """An order in which near ones stand side by side, a list of indices.
+    """Find an order in which near ones stand side by side, a list of indices.
 
     Args:
         distances: of each pair, condensed, of two things at least.
     """
     tree = hierarchy.linkage(distances, 'average', optimal_ordering=True)
     return [int(index) for index in hierarchy.leaves_list(tree)]
+
+
+def groups(distances, count):
+    """Put near ones into groups: the group of each, int from 1 up, (n,).
+
+    Args:
+        distances: of each pair, condensed, of two things at least.
+        count: of groups at most.
+    """
+    return hierarchy.fcluster(hierarchy.linkage(distances, 'average'), count, 'maxclust')

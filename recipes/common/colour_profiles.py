@@ -14,7 +14,7 @@ GRID = np.linspace(0, 255, 9).astype('uint8')  # levels of the colours that are 
 
 
 def to_srgb(profile, mode):
-    """A function that takes pictures of a profile's colours to sRGB.
+    """Make a function that takes pictures of a profile's colours to sRGB.
 
     The rendering intent is relative colorimetric, with compensation of the black point.
 

@@ -16,7 +16,7 @@ BLUR = 2.0  # pixels, the deviation of a Gaussian
 
 
 def distinct(rgb):
-    """The colours in a picture, sorted, uint8 (colours, 3); in time that grows with its pixels."""
+    """List the colours in a picture, sorted, uint8 (colours, 3); its time grows with the pixels."""
     there = np.zeros(2 ** 24, bool)
     for strip in _strips(rgb):
         red, green, blue = np.moveaxis(strip.astype('uint32'), -1, 0)
@@ -26,18 +26,25 @@ def distinct(rgb):
 
 
 def luminance(rgb):
-    """Return the luminance, float64 (rows, columns), 0..255."""
+    """Compute the luminance of an RGB uint8 picture, float64 (rows, columns), 0..255."""
     return rgb @ LUMA
 
 
 def as_grey(values):
-    """Return a luminance as an RGB picture."""
+    """Show a luminance, 0..255, as an RGB uint8 picture."""
     grey = np.clip(np.rint(values), 0, 255).astype('uint8')
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def luminance_matched(painting, photo):
-    """Return the painting's luminance with the photo's mean and deviation, as a grey picture."""
+    """Match the painting's luminance to the photo's mean and deviation: a grey picture.
+
+    Args:
+        painting, photo: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        RGB uint8 of the painting's shape.
+    """
     (mean, deviation), (wanted_mean, wanted_deviation) = (
         (colour @ LUMA, np.sqrt(LUMA @ covariance @ LUMA))
         for colour, covariance in map(_moments, (painting, photo)))
@@ -47,16 +54,29 @@ def luminance_matched(painting, photo):
 
 
 def with_colours_of(photo, picture):
-    """Return a picture with its own luminance and the photo's two colour differences."""
+    """Join a picture's own luminance and the photo's two colour differences.
+
+    Args:
+        photo, picture: RGB uint8 (rows, columns, 3), of one shape.
+
+    Returns:
+        RGB uint8 of that shape.
+    """
     difference = luminance(picture) - luminance(photo)
     return np.clip(np.rint(photo + difference[:, :, None]), 0, 255).astype('uint8')
 
 
 def matched(painting, photo):
-    """Return the painting with the photo's mean colour and covariance of colours.
+    """Transform the painting's colours to the photo's mean colour and covariance of colours.
 
     A linear map of colours, with the symmetric root of both covariances (the paper's image
     analogies variant, section 4).
+
+    Args:
+        painting, photo: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        RGB uint8 of the painting's shape.
     """
     (mean, own), (wanted_mean, wanted) = map(_moments, (painting, photo))
     roots = [_root(covariance + SMALLEST_VARIANCE * np.eye(3)) for covariance in (own, wanted)]
@@ -66,12 +86,12 @@ def matched(painting, photo):
 
 
 def _strips(rgb):
-    """Return a picture in strips: in float64, a whole one of a camera takes half a gigabyte."""
+    """Cut a picture into strips: in float64, a whole one of a camera takes half a gigabyte."""
     return (rgb[row:row + STRIP] for row in range(0, len(rgb), STRIP))
 
 
 def _moments(rgb):
-    """Return the mean (3,) and covariance (3, 3) of a picture's colours."""
+    """Compute the mean (3,) and covariance (3, 3) of a picture's colours."""
     count = rgb.shape[0] * rgb.shape[1]
     mean = rgb.mean(axis=(0, 1))
     covariance = sum(strip.T @ strip for strip in (
@@ -85,9 +105,12 @@ def _root(covariance):
 
 
 def saturation(rgb):
-    """Return the mean saturation of a picture, 0..1: of HSV, (largest - smallest) / largest.
+    """Compute the mean saturation of a picture, 0..1: of HSV, (largest - smallest) / largest.
 
     The picture is blurred by 2 pixels first: grey with colourful noise over it is grey.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
     """
     blurred = gaussian_filter(rgb.astype('float64'), (BLUR, BLUR, 0))
     largest, smallest = blurred.max(axis=2), blurred.min(axis=2)

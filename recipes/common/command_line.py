@@ -97,7 +97,7 @@ class UseDevice(argparse.Action):
 
 
 def own_layer(use):
-    """Return the help text that says which layer is a recipe's default.
+    """Say, for a help text, which layer is a recipe's default.
 
     Args:
         use: a field of `models.facts.Facts`.
@@ -139,7 +139,7 @@ def run(main):
 
 
 def _outcome(main):
-    """Return (exit status, what to tell or None) of a main function."""
+    """Run a main function: (exit status, what to tell or None)."""
     with process.interruptible() as interruption:
         try:
             with warnings.catch_warnings():
@@ -179,38 +179,39 @@ class Notices:
             tqdm.write(f'{self.program}: {one_line(message)}', file=sys.stderr)
 
 
-def described(options, names):
-    """Return options by name, and the hash of the weights, for run.json and inside pictures.
+def described(options, names, net):
+    """List options by name, and the hash of the weights, for run.json and inside pictures.
 
     Args:
         options: of a command line with a network.
         names: separated by spaces; model and pool are there anyway.
+        net: the network that was loaded, as `models.load` gives it.
     """
     return {**{name: getattr(options, name) for name in ('model', 'pool', *names.split())},
-            'weights_sha256': files.sha256(files.find(options.model, options.weights))}
+            'weights_sha256': net.origin.sha256}
 
 
 def device(text):
-    """Return the name of a device as it is, for argparse; whether it is there is told later."""
+    """Take the name of a device as it is, for argparse; whether it is there is told later."""
     if not devices.is_name(text):
         raise argparse.ArgumentTypeError(f'{text!r} is no device; it must be {devices.WANTED}')
     return text
 
 
 def positive_integer(text):
-    """Return an integer from 1 up, for argparse."""
+    """Read an integer from 1 up, for argparse."""
     return _number(text, int, lambda value: 1 <= value <= MOST,
                    f'a whole number from 1 up (to {MOST})')
 
 
 def whole_number(text):
-    """Return an integer from 0 up, for argparse."""
+    """Read an integer from 0 up, for argparse."""
     return _number(text, int, lambda value: 0 <= value <= MOST,
                    f'a whole number from 0 up (to {MOST})')
 
 
 def memory(text):
-    """Return bytes from '4G', '900M' or '900000000B', for argparse."""
+    """Read bytes from '4G', '900M' or '900000000B', for argparse."""
     unit = {'G': 10 ** 9, 'M': 10 ** 6, 'B': 1}.get(text[-1:].upper())
     try:
         count = int(float(text[:-1]) * unit)
@@ -222,40 +223,40 @@ def memory(text):
 
 
 def seed(text):
-    """Return an integer that numpy takes as a seed, for argparse."""
+    """Read an integer that numpy takes as a seed, for argparse."""
     return _number(text, int, lambda value: 0 <= value < 2 ** 32,
                    'a whole number from 0 to 4294967295')
 
 
 def percentage(text):
-    """Return a float above 0 and up to 100, for argparse."""
+    """Read a float above 0 and up to 100, for argparse."""
     return _number(text, float, lambda value: 0 < value <= 100, 'a number above 0 and up to 100')
 
 
 def factor(text):
-    """Return a float above 0, and small enough to multiply with, for argparse."""
+    """Read a float above 0, and small enough to multiply with, for argparse."""
     return _number(text, float, lambda value: 0 < value < 1e100, 'a number above 0')
 
 
 def pixels(text):
-    """Return a picture's shorter side in pixels, for argparse."""
+    """Read a picture's shorter side in pixels, for argparse."""
     return _number(text, int, lambda value: images.SMALLEST <= value < 10 ** 15,
                    f'a whole number from {images.SMALLEST} up (pixels)')
 
 
 def palette_size(text):
-    """Return a number of colours, for argparse."""
+    """Read a number of colours, for argparse."""
     return _number(text, int, lambda value: 2 <= value <= palettes.MOST,
                    f'a whole number from 2 to {palettes.MOST} (colours)')
 
 
 def bits(text):
-    """Return a number of bits for each of red, green and blue, for argparse."""
+    """Read a number of bits for each of red, green and blue, for argparse."""
     return _number(text, int, lambda value: 1 <= value <= 8, 'a whole number from 1 to 8 (bits)')
 
 
 def unit(text):
-    """Return (channel, place) from '7' or '7,3,5', channel, row and column, for argparse.
+    """Read (channel, place) from '7' or '7,3,5', channel, row and column, for argparse.
 
     The place is (row, column), or None for the channel's strongest.
     """
@@ -268,12 +269,12 @@ def unit(text):
 
 
 def weight(text):
-    """Return a finite float from 0 up, for argparse."""
+    """Read a finite float from 0 up, for argparse."""
     return _number(text, float, lambda value: 0 <= value < float('inf'), 'a number from 0 up')
 
 
 def layer_weights(text):
-    """Return a dict of factors by layer from 'conv1_1,conv2_1=0.5', for argparse; default 1."""
+    """Read a dict of factors by layer from 'conv1_1,conv2_1=0.5', for argparse; default 1."""
     weights = {}
     for part in text.split(','):
         layer, equals, factor = part.strip().partition('=')

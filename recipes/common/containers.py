@@ -37,7 +37,7 @@ TIFF_KEPT = (256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 31
 
 
 def opened(data):
-    """The `Container` of a file's bytes; of other formats the file as it is.
+    """Open the `Container` of a file's bytes, or the file of another format as it is.
 
     Raises:
         ValueError: it is built to make long work, or broken.
@@ -61,7 +61,7 @@ def _opened(data):
 
 
 def orientation_of(exif, xmp=None):
-    """How a picture is to be turned, 1 to 8: by its EXIF data, else by its XMP text, else None.
+    """Read how a picture is to be turned, 1 to 8: from its EXIF data, else its XMP text, else None.
 
     Args:
         exif, xmp: bytes, or None.
@@ -92,7 +92,7 @@ def _orientation_in_exif(exif):
 
 
 def _orientation(order, kind, data, place):
-    """The value of an orientation tag, 1 to 8, or None; kinds are bytes, shorts and longs."""
+    """Read the value of an orientation tag, 1 to 8, or None; kinds are bytes, shorts and longs."""
     code = {1: 'B', 3: 'H', 4: 'I', 6: 'b', 8: 'h', 9: 'i'}.get(kind)
     value = None if code is None else struct.unpack_from(order + code, data, place)[0]
     return value if value in range(1, 9) else None
@@ -105,7 +105,7 @@ def _count(parts):
 
 
 def _jpeg(data):
-    """A JPEG file with its first picture only, and without notes."""
+    """Make a JPEG file with its first picture only, and without notes."""
     kept, exif, xmp, profiles, position, parts = [data[:2]], None, None, {}, 2, 0
     while True:
         parts += 1
@@ -134,7 +134,7 @@ def _jpeg(data):
 
 
 def _end_of_scans(data, position):
-    """Where a JPEG's first picture ends; each scan passes over the whole picture once more."""
+    """Find where a JPEG's first picture ends; each scan passes over the whole picture once more."""
     scans, inside = 0, position
     for parts, match in enumerate(JPEG_MARKER.finditer(data, position)):
         _count(parts)
@@ -151,7 +151,7 @@ def _end_of_scans(data, position):
 
 
 def _png(data):
-    """A PNG file with its pixels, palette and transparency only; of an animation, its picture."""
+    """Make a PNG file of its pixels, palette and transparency; of an animation, its picture."""
     kept, pixels, exif, xmp, profile, position, parts = [data[:8]], [], None, None, None, 8, 0
     view = memoryview(data)
     while position + 8 <= len(data):
@@ -177,7 +177,7 @@ def _png(data):
 
 
 def _chunk(kind, bodies):
-    """A chunk of a PNG file, in pieces, whose body is that of several."""
+    """Make a chunk of a PNG file, in pieces, whose body is that of several."""
     check = zlib.crc32(kind)
     for body in bodies:
         check = zlib.crc32(body, check)
@@ -185,7 +185,7 @@ def _chunk(kind, bodies):
 
 
 def _png_profile(body):
-    """The ICC profile of a PNG file; b'' where it cannot be unpacked."""
+    """Read the ICC profile of a PNG file; b'' where it cannot be unpacked."""
     packed = body[body.find(b'\0') + 2:]
     unpack = zlib.decompressobj()
     try:
@@ -196,7 +196,7 @@ def _png_profile(body):
 
 
 def _gif(data):
-    """A GIF file with its first picture only, and without comments."""
+    """Make a GIF file with its first picture only, and without comments."""
     position = 13 + _colours(data[10])
     kept, parts = [data[:position]], 0
     while data[position] != 0x3b:
@@ -257,16 +257,16 @@ class _Directory:
             self.entries.setdefault(self.unpack('H', data, place), data[place:place + self.size])
 
     def unpack(self, code, data, place):
-        """One number."""
+        """Read one number."""
         return struct.unpack_from(self.order + code, data, place)[0]
 
     def count(self, tag):
-        """How many values a tag has; 0 where it is not there."""
+        """Count the values of a tag; 0 where it is not there."""
         entry = self.entries.get(tag)
         return 0 if entry is None else self.unpack(self.word, entry, 4)
 
     def number(self, tag):
-        """The value of a tag of one number; 0 where it is not there or is something else."""
+        """Read the value of a tag of one number; 0 where it is not there or is something else."""
         entry = self.entries.get(tag)
         code = None if entry is None else {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}.get(
             self.unpack('H', entry, 2))
@@ -275,14 +275,14 @@ class _Directory:
         return self.unpack(code, entry, self.size - struct.calcsize(self.word))
 
     def bytes_of(self, tag):
-        """The value of a tag of bytes; None where it is not there."""
+        """Read the value of a tag of bytes; None where it is not there."""
         if tag not in self.entries:
             return None
         start = self.unpack(self.word, self.entries[tag], self.size - struct.calcsize(self.word))
         return self.data[start:start + min(self.count(tag), LARGEST_PROFILE)]
 
     def alone(self):
-        """The file with this directory as its only one, and in it what pixels are made of."""
+        """Write the file with this directory as its only one, and in it what pixels are made of."""
         entries = [self.entries[tag] for tag in sorted(self.entries) if tag in TIFF_KEPT]
         count = struct.pack(self.order + ('Q' if self.large else 'H'), len(entries))
         padding = bytes(-len(self.data) % 8)
@@ -293,7 +293,7 @@ class _Directory:
 
 
 def _tiff(data):
-    """A TIFF file with its first full page only: scanners put a small picture before it."""
+    """Make a TIFF file with its first full page only: scanners put a small picture before it."""
     first = page = _Directory(data)
     seen = set()
     while page.number(254) & 1 or page.number(255) == 2:  # a smaller version of another page

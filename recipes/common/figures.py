@@ -1,5 +1,8 @@
 """Figures laid out like the papers', drawn with matplotlib and no window."""
 
+import base64
+import io
+import json
 import re
 import textwrap
 import warnings
@@ -15,6 +18,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from recipes.common import images, names, palettes
 
@@ -210,6 +214,36 @@ def fill_page(run, name, template, parts):
         path.write_text(page, encoding='utf-8', errors='replace')  # names of files may be anything
 
 
+def fill_data_page(run, name, template, **data):
+    """Fill a page that draws itself from data: its style and its script stand in it too.
+
+    Args:
+        run: its folder.
+        name: of the page in it.
+        template: path of the page, with .css and .js beside it, and {{style}}, {{script}} and a
+            place for the data.
+        data: the name of that place, to what JSON can hold.
+    """
+    texts = {place: json.dumps(value, allow_nan=False) for place, value in data.items()}
+    fill_page(run, name, template, {
+        'style': template.with_suffix('.css').read_text(encoding='utf-8'),
+        'script': template.with_suffix('.js').read_text(encoding='utf-8'),
+        # Nothing in the data may end the element that it stands in.
+        **{place: text.replace('<', '\\u003c') for place, text in texts.items()}})
+
+
+def data_uri(rgb, quality):
+    """Encode a picture as a JPEG that stands in a page.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        quality: of the JPEG, up to 95.
+    """
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb)).save(file, 'JPEG', quality=quality)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
 def tile(picture, side):
     """Enlarge a picture to a square of so many pixels, each pixel a block: nothing is smoothed.
 
@@ -230,7 +264,7 @@ def tile(picture, side):
 
 
 def mosaic(pictures, columns, gap=2):
-    """Return pictures side by side, row by row, each enlarged to the largest, on white.
+    """Put pictures side by side, row by row, each enlarged to the largest, on white.
 
     Args:
         pictures: RGB uint8 arrays (rows, columns, 3), at least one.

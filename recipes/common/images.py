@@ -36,13 +36,13 @@ FORMATS = {'JPEG': (2 ** 26, ('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo')),
 
 
 def bundled_photo():
-    """Return the path of the default photo, NASA's portrait of an astronaut (scikit-image)."""
+    """Find the default photo, NASA's portrait of an astronaut (scikit-image)."""
     package = importlib.util.find_spec('skimage').submodule_search_locations[0]
     return Path(package) / 'data' / 'astronaut.png'
 
 
 def named_like_a_picture(path):
-    """Whether a file's name is one of a picture; '._name' is a Mac's notes on it."""
+    """Tell whether a file's name is one of a picture; '._name' is a Mac's notes on it."""
     endings = {ending for _, endings in FORMATS.values() for ending in endings}
     return path.suffix.lower() in endings and not path.name.startswith('._')
 
@@ -153,7 +153,7 @@ def decode(file, name):
 
 
 def _decoded(file, name):
-    """(rgb, alpha, what is wrong with the colour profile or None); raises anything."""
+    """Decode: (rgb, alpha, what is wrong with the colour profile or None); raises anything."""
     Image.init()
     known = [form for form in FORMATS if form in Image.OPEN]
     content, orientation, profile = containers.opened(file.read())
@@ -240,7 +240,7 @@ def _strips(image):
 
 
 def _white(image):
-    """The level that is white of a picture with more than 8 bits, or None for one of 8.
+    """Find the level that is white of a picture with more than 8 bits, or None for one of 8.
 
     Raises:
         ValueError: nobody knows.
@@ -261,7 +261,7 @@ def _white(image):
 
 
 def upright(pixels, orientation):
-    """A picture turned as EXIF's orientation says.
+    """Turn a picture as EXIF's orientation says.
 
     Args:
         pixels: array (rows, columns, ...).
@@ -274,7 +274,7 @@ def upright(pixels, orientation):
 
 
 def over_white(rgb, alpha):
-    """A picture laid over white.
+    """Lay a picture over white.
 
     Args:
         rgb: uint8 array (rows, columns, 3).
@@ -292,7 +292,11 @@ def over_white(rgb, alpha):
 
 
 def resize(rgb, short_side):
-    """Return the picture with its shorter side `short_side` pixels long, its aspect kept.
+    """Resize a picture, RGB uint8, so that its shorter side has `short_side` pixels.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        short_side: pixels.
 
     Raises:
         ArchiveError: it would have more than 4.2 million pixels, 2048x2048.
@@ -305,13 +309,17 @@ def resize(rgb, short_side):
 
 
 def fitted(shape, short_side):
-    """Return (rows, columns) of a picture of this shape, fitted to that shorter side."""
+    """Compute (rows, columns) of a picture of this shape, fitted to that shorter side."""
     factor = short_side / min(shape[:2])
     return tuple(max(short_side, round(length * factor)) for length in shape[:2])
 
 
 def resize_to(rgb, rows, columns):
-    """Return the picture with so many rows and columns.
+    """Resize a picture to so many rows and columns.
+
+    Args:
+        rgb: uint8 (rows, columns, 3), or (rows, columns).
+        rows, columns: of the result, whose type is the same; the filter is Lanczos'.
 
     Raises:
         ArchiveError: they are more pixels than Pillow can count, 2^31.
@@ -323,25 +331,61 @@ def resize_to(rgb, rows, columns):
 
 
 def crop_square(rgb):
-    """Return the square in the middle, as the Recipes cut their pictures."""
+    """Cut out the square in the middle, as the Recipes cut their pictures.
+
+    Args:
+        rgb: (rows, columns, 3).
+
+    Returns:
+        (side, side, 3), a view; the side is the shorter one.
+    """
     rows, columns = rgb.shape[:2]
     side = min(rows, columns)
     top, left = (rows - side) // 2, (columns - side) // 2
     return rgb[top:top + side, left:left + side]
 
 
+def square(rgb, side):
+    """Cut out the square in the middle of a picture, and resize it to sides of so many pixels.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        side: pixels.
+
+    Returns:
+        uint8 (side, side, 3).
+    """
+    return resize_to(crop_square(rgb), side, side)
+
+
 def extend(rgb, margin):
-    """Return the picture with a margin of so many pixels on all sides, that mirrors it."""
+    """Extend a picture by a margin of so many pixels on all sides that mirrors it.
+
+    Args:
+        rgb: (rows, columns, 3).
+        margin: pixels, less than rows and columns.
+
+    Returns:
+        (rows + 2 * margin, columns + 2 * margin, 3).
+    """
     return np.pad(rgb, ((margin, margin), (margin, margin), (0, 0)), mode='reflect')
 
 
 def trim(rgb, margin):
-    """Return the picture without its margin: the inverse of `extend`."""
+    """Cut off a picture's margin: the inverse of `extend`.
+
+    Args:
+        rgb: (rows + 2 * margin, columns + 2 * margin, 3).
+        margin: pixels.
+
+    Returns:
+        (rows, columns, 3), a view.
+    """
     return rgb[margin:rgb.shape[0] - margin, margin:rgb.shape[1] - margin]
 
 
 def prepare(rgb, mean_pixel, levels=255):
-    """Return a picture as networks take it.
+    """Convert a picture to what networks take.
 
     Args:
         rgb: uint8 array (rows, columns, 3).
@@ -358,7 +402,7 @@ def prepare(rgb, mean_pixel, levels=255):
 
 
 def deprocess(x, mean_pixel, levels=255):
-    """What networks take as a picture: the inverse of `prepare`, clipped and rounded.
+    """Convert what networks take to a picture: the inverse of `prepare`, clipped and rounded.
 
     Args:
         x: array (1, 3, rows, columns) or (3, rows, columns), BGR minus mean.
@@ -375,7 +419,7 @@ def deprocess(x, mean_pixel, levels=255):
 
 
 def within_pixels(x, mean_pixel):
-    """What networks take, clipped to what a picture can hold: 0..255 before the mean.
+    """Clip what networks take to what a picture can hold: 0..255 before the mean.
 
     Args:
         x: array (batch, 3, rows, columns), BGR minus mean.
@@ -386,7 +430,7 @@ def within_pixels(x, mean_pixel):
 
 
 def enlarge(x, rows, columns, margin=0):
-    """What networks take at another size, interpolated; its margin is mirrored anew.
+    """Resize what networks take, interpolated; its margin is mirrored anew.
 
     Args:
         x: float array (1, 3, rows, columns), with the margin.

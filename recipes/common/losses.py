@@ -44,7 +44,7 @@ def gram_matrix(x):
 
 
 def style_loss(A, X, layer, shares=None):
-    """The squared distance between the styles of painting and picture (equations 4 and 5).
+    """Compute the squared distance between the styles of painting and picture (equations 4 and 5).
 
     A Gram matrix is divided by its own picture's number of positions M, so that the two may differ
     in size: sum((G/M - A/M')^2) / 4N^2 for N channels, the paper's E where M = M'. Means and
@@ -135,7 +135,14 @@ def statistics(sums, kind, masses):
 
 
 def total_variation_loss(x):
-    """The summed 2.5th power of the steps between neighbouring pixels (Lasagne/Recipes)."""
+    """Compute the summed 2.5th power of the steps between neighbouring pixels (Lasagne/Recipes).
+
+    Args:
+        x: expression (batch, 3, rows, columns), grey levels.
+
+    Returns:
+        Scalar expression, from 0 up.
+    """
     down, right = _steps(x)
     return ((down ** 2 + right ** 2) ** 1.25).sum()
 
@@ -145,6 +152,12 @@ def squared_variation_loss(x):
 
     jcjohnson/neural-style, neural_style.lua, adds its gradient to the losses' and leaves it out
     of the loss that it reports.
+
+    Args:
+        x: expression (batch, 3, rows, columns), grey levels.
+
+    Returns:
+        Scalar expression, from 0 up.
     """
     down, right = _steps(x)
     return 0.5 * (down ** 2 + right ** 2).sum()

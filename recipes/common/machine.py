@@ -9,7 +9,7 @@ GROUPS = ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_by
 
 
 def memory():
-    """The bytes that a run may have: the device's, else the machine's or its group's."""
+    """Measure the bytes that a run may have: the device's, else the machine's or its group's."""
     limits = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
     for group in GROUPS:
         try:

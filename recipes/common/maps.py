@@ -17,7 +17,7 @@ FOREGROUND, BACKGROUND = 95, 30  # percentiles of Simonyan et al. 2014, section 
 
 
 def magnitude(gradient):
-    """The largest absolute value over the colours, (rows, columns); Simonyan, section 3.1.
+    """Compute the largest absolute value over the colours, (rows, columns); Simonyan, section 3.1.
     """
     return np.abs(gradient).max(axis=0)
 
@@ -42,6 +42,13 @@ def grey(signal):
 
 def signed(gradient, percentile=PERCENTILE):
     """Draw the gradient as colours around grey, RGB uint8: brighter where more raises the score.
+
+    Args:
+        gradient: (3, rows, columns), BGR.
+        percentile: of the absolute values that is drawn as the fullest colour.
+
+    Returns:
+        uint8 (rows, columns, 3).
     """
     rgb = gradient[::-1].transpose(1, 2, 0)
     return _to_uint8(0.5 + 0.5 * np.sign(rgb) * _scaled(np.abs(rgb), percentile))
@@ -68,12 +75,12 @@ def overlay(rgb, gradient, percentile=PERCENTILE):
 
 
 def smoothed(gradient):
-    """The magnitude of a gradient (3, rows, columns), blurred by 2 % of the shorter side."""
+    """Blur the magnitude of a gradient (3, rows, columns) by 2 % of the shorter side."""
     return gaussian_filter(magnitude(gradient), SMOOTHING * min(gradient.shape[1:]))
 
 
 def window_of(gradient):
-    """The square that holds nearly all of a gradient, inside the picture.
+    """Find the square that holds nearly all of a gradient, inside the picture.
 
     Along rows and along columns a hundredth of the energy may lie outside on each side; a tenth of
     the length is added.
@@ -96,7 +103,7 @@ def window_of(gradient):
 
 
 def same_part(window, shape, of):
-    """The part of a map that shows what a window shows of a larger one, a position at least.
+    """Find the part of a map that shows what a window shows of a larger one, a position at least.
 
     Args:
         window: (slice, slice) of rows and columns.
@@ -109,7 +116,7 @@ def same_part(window, shape, of):
 
 
 def _around(first, end, side, length):
-    """A slice of so many pixels around another, moved inside a length, or cut to it."""
+    """Make a slice of so many pixels around another, moved inside a length, or cut to it."""
     start = max(0, min(first - (side - (end - first)) // 2, length - side))
     return slice(start, min(start + side, length))
 
@@ -140,7 +147,15 @@ def _largest_part(found):
 
 
 def masked(rgb, mask):
-    """Draw the photo with everything outside the mask pale, RGB uint8."""
+    """Draw the photo with everything outside the mask pale, RGB uint8.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        mask: boolean (rows, columns).
+
+    Returns:
+        uint8 of the same shape.
+    """
     return np.where(mask[:, :, None], rgb, 255 - (255 - rgb) // 4).astype('uint8')
 
 

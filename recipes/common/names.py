@@ -18,7 +18,7 @@ DEVICES = {'con', 'prn', 'aux', 'nul', *(f'{port}{number}' for port in ('com', '
 
 
 def file_name(text, otherwise='unnamed'):
-    """A name that is safe as a file's or folder's, without an ending.
+    """Make a name that is safe as a file's or folder's, without an ending.
 
     What is unsafe or cannot be printed becomes '-'. The name is never empty, '.' or '..', does not
     begin with a dot or a dash, is not reserved, and has at most 120 bytes in UTF-8.
@@ -62,10 +62,10 @@ def _compared(name):
 
 
 def in_title(text):
-    """A text as the title of a figure, drawn without markup: its own lines, each printable."""
+    """Write a text as the title of a figure, without markup: its own lines, each printable."""
     return '\n'.join(one_line(line, TITLE) for line in str(text).split('\n'))
 
 
 def in_page(text):
-    """A text as it stands in a page, in an element or in an attribute."""
+    """Escape a text for a page, in an element or in an attribute."""
     return html.escape(one_line(text))

@@ -29,7 +29,7 @@ PEAK_DISTANCE = 2  # bins: nearer peaks are one, and a peak that moved no furthe
 
 
 def palette_of(rgb, count, seed=0):
-    """Return the colours that stand best for a picture's: k-means in L*a*b*.
+    """Choose the colours that stand best for a picture's: k-means in L*a*b*.
 
     Args:
         rgb: the picture.
@@ -50,18 +50,18 @@ def palette_of(rgb, count, seed=0):
 
 
 def to_lab(colours):
-    """Return RGB uint8 colours (..., 3) in L*a*b*, float64."""
+    """Convert RGB uint8 colours (..., 3) to L*a*b*, float64."""
     return rgb2lab(np.asarray(colours).reshape(1, -1, 3) / 255.0)[0].reshape(np.shape(colours))
 
 
 def with_palette(rgb, palette):
-    """Return the picture with each pixel in the nearest colour of a palette (colours, 3)."""
+    """Draw a picture with each pixel in the nearest colour of a palette (colours, 3)."""
     _, nearest = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
     return palette[nearest].reshape(rgb.shape)
 
 
 def with_bits(colours, bits):
-    """Return RGB uint8 colours (..., 3) with so many bits for each of red, green and blue.
+    """Round RGB uint8 colours (..., 3) to so many bits for each of red, green and blue.
 
     Levels are evenly spaced; black and white stay what they are.
     """
@@ -70,13 +70,18 @@ def with_bits(colours, bits):
 
 
 def share_near(rgb, palette):
-    """Which share of the pixels has nearly a colour of the palette, 0..1."""
+    """Measure which share of the pixels has nearly a colour of the palette, 0..1.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        palette: RGB uint8 (colours, 3).
+    """
     distances, _ = cKDTree(to_lab(palette)).query(to_lab(rgb).reshape(-1, 3))
     return float((distances <= NEAR).mean())
 
 
 def distribution(rgb):
-    """Return the shares of pixels over a* (rows) and b* (columns), in bins of BIN; sum 1.
+    """Compute the shares of pixels over a* (rows) and b* (columns), in bins of BIN; sum 1.
 
     The bins reach as far as sRGB does, so no pixel is outside.
     """
@@ -87,21 +92,39 @@ def distribution(rgb):
 
 
 def entropy(rgb):
-    """How widely the colours of a picture are spread over a* and b*, in bits."""
+    """Measure how widely the colours of a picture are spread over a* and b*, in bits.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+
+    Returns:
+        From 0, one colour, up to the binary logarithm of the number of bins.
+    """
     shares = distribution(rgb)
     shares = shares[shares > 0]
     return float(-(shares * np.log2(shares)).sum())
 
 
 def peaks(rgb):
-    """Return the bins (a*, b*) of the peaks of a picture's distribution, highest first."""
+    """Find the bins (a*, b*) of the peaks of a picture's distribution, highest first.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+
+    Returns:
+        int (peaks, 2).
+    """
     smooth = gaussian_filter(distribution(rgb), 0.7)
     return peak_local_max(smooth, min_distance=PEAK_DISTANCE, threshold_abs=PEAK_SHARE,
                           exclude_border=False)
 
 
 def peaks_kept(painting, result):
-    """Return (kept, all): how many peaks of a painting's distribution are peaks of a result's."""
+    """Count peaks of a painting's distribution: (those that are peaks of a result's, all).
+
+    Args:
+        painting, result: RGB uint8 (rows, columns, 3); of any two sizes.
+    """
     there, found = peaks(painting), peaks(result)
     if not len(there) or not len(found):
         return 0, len(there)
@@ -110,7 +133,7 @@ def peaks_kept(painting, result):
 
 
 def look_of(lab):
-    """Return (name, '#rrggbb') of a colour.
+    """Name a colour: (name, '#rrggbb').
 
     Args:
         lab: L*a*b*, (3,).

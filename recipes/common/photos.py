@@ -17,7 +17,7 @@ TOLD = 8  # problems that are told; run.json has all
 
 
 def find(paths):
-    """Return the pictures that files and folders name, each once: in a folder every one, by name.
+    """Find the pictures that files and folders name, each once: in a folder every one, by name.
 
     In a folder a file is a picture by its ending; a Mac's notes on one (`._name`) are none.
 
@@ -89,7 +89,7 @@ class Photos:
             raise ArchiveError(told(self.problems))
 
     def read(self, path):
-        """Return one photo, fitted to the network: RGB uint8 array."""
+        """Read one photo, fitted to the network: RGB uint8 array."""
         return fit(images.read(path), self.net, self.size, self.square)
 
     def finish(self):
@@ -107,13 +107,13 @@ class Photos:
 
 
 def told(problems):
-    """What could not be read in one line; of many only the first."""
+    """Say what could not be read in one line; of many only the first."""
     more = len(problems) - TOLD
     return '; '.join(problems[:TOLD]) + (f'; and {more} more, see run.json' if more > 0 else '')
 
 
 def fit(rgb, net, size, square=False):
-    """Return a picture of the size that a network takes.
+    """Fit a picture to the size that a network takes.
 
     Args:
         rgb: uint8 array (rows, columns, 3).
@@ -128,7 +128,7 @@ def fit(rgb, net, size, square=False):
 
 
 def size_for(net, model, wanted, embedded):
-    """The size of pictures: as wanted, else fixed by the network, else by its training.
+    """Choose the size of pictures: as wanted, else fixed by the network, else by its training.
 
     Args:
         net: ordered dict of layers.
@@ -148,5 +148,5 @@ def size_for(net, model, wanted, embedded):
 
 
 def stack(rgbs, mean_pixel):
-    """Return pictures of one shape as networks take them: (batch, 3, rows, columns)."""
+    """Stack pictures of one shape as networks take them: (batch, 3, rows, columns)."""
     return np.concatenate([images.prepare(rgb, mean_pixel) for rgb in rgbs])

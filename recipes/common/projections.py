@@ -80,7 +80,7 @@ def compile_projection(net, names=None, method='gradient', leave=()):
 
 
 def layers_of(net, names=None):
-    """The layers of these names, a list; None gives the one of the class scores.
+    """Find the layers of these names, a list; None gives the one of the class scores.
 
     Raises:
         ArchiveError: the network lacks a layer, or ends in no class scores.
@@ -92,7 +92,7 @@ def layers_of(net, names=None):
 
 
 def applied(net, method, leave=(), layers=None):
-    """A `with` inside which a network's rectifiers follow one of METHODS on the way back.
+    """Open a `with` inside which a network's rectifiers follow one of METHODS on the way back.
 
     Args:
         net, leave, layers: as `modifiedbackprop.applied` has them.
@@ -111,7 +111,7 @@ def _outputs(layers, image):
 
 
 def class_target(scores, classes):
-    """The target that picks one class for each picture.
+    """Compute the target that picks one class for each picture.
 
     Args:
         scores: (batch, classes).
@@ -123,7 +123,7 @@ def class_target(scores, classes):
 
 
 def unit_target(activations, layer, channel, place=None, at_value=False):
-    """The target that picks one unit of a channel in each picture.
+    """Compute the target that picks one unit of a channel in each picture.
 
     Args:
         activations: (batch, channels, rows, columns), or (batch, channels) of a dense layer.
@@ -143,7 +143,14 @@ def unit_target(activations, layer, channel, place=None, at_value=False):
 
 
 def unit_indices(activations, layer, channel, place=None):
-    """The index within each picture of the units that `unit_target` picks: list of tuples."""
+    """List the index within each picture of the units that `unit_target` picks: list of tuples.
+
+    Args:
+        activations, layer, channel, place: as of `unit_target`.
+
+    Returns:
+        (channel, row, column) for each picture, or (channel,) of a dense layer.
+    """
     no_empty_map(activations, layer)
     if activations.ndim == 2:
         if place is not None:
@@ -162,6 +169,11 @@ def unit_indices(activations, layer, channel, place=None):
 def known_channel(net, name, channel):
     """Stop where a layer has no such channel.
 
+    Args:
+        net: dict of layers, or a last layer.
+        name: of the layer.
+        channel: index.
+
     Raises:
         ArchiveError: says what there is.
     """
@@ -174,6 +186,10 @@ def known_channel(net, name, channel):
 def no_empty_map(activations, layer):
     """Stop where a picture is so small that a layer's map has no units.
 
+    Args:
+        activations: (batch, channels, rows, columns), or (batch, channels).
+        layer: its name.
+
     Raises:
         ArchiveError: says so.
     """
@@ -184,7 +200,7 @@ def no_empty_map(activations, layer):
 
 
 def known_layer(net, name):
-    """A layer's name if the network has it, else stop and suggest the nearest.
+    """Check a layer's name: give it if the network has it, else stop and suggest the nearest.
 
     Raises:
         ArchiveError: says what there is.

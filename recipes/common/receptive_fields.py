@@ -28,7 +28,7 @@ AT_ONE_PLACE = (NonlinearityLayer, LocalResponseNormalization2DLayer, BatchNormL
 
 
 def receptive_field(layer):
-    """What one unit of a layer sees of the input, along rows and along columns.
+    """Compute what one unit of a layer sees of the input, along rows and along columns.
 
     Args:
         layer: a Lasagne layer above convolutions, poolings, merges, nonlinearities and
@@ -49,7 +49,7 @@ def receptive_field(layer):
 
 
 def _field_above(layer, below):
-    """Return the (Field, Field) of a layer above those of the layers below it, or None."""
+    """Compute the (Field, Field) of a layer from those of the layers below it, or None."""
     if isinstance(layer, MergeLayer):
         return tuple(_union(fields) for fields in zip(*below))
     if isinstance(layer, AT_ONE_PLACE):
@@ -80,13 +80,13 @@ def _union(fields):
 
 
 def pixels_of(field, index, length):
-    """Return (first, end) of the pixels that unit `index` sees, cut to a picture of this length."""
+    """Compute (first, end) of the pixels that unit `index` sees, in a picture of this length."""
     first = field.start + index * field.stride
     return max(first, 0), min(first + field.size, length)
 
 
 def patch_of(fields, place, picture, fill=128):
-    """Return the part of a picture that a unit sees.
+    """Cut out the part of a picture that a unit sees.
 
     Where the field lies partly in the padding, that part has the value `fill`; where it is larger
     than the picture, it is cropped to the picture.
@@ -112,7 +112,7 @@ def patch_of(fields, place, picture, fill=128):
 
 
 def gradient_patch_of(fields, place, gradient):
-    """Return the part of a gradient (channels, rows, columns) that `patch_of` shows of a picture.
+    """Cut out of a gradient (channels, rows, columns) what `patch_of` shows of a picture.
     """
     patch = patch_of(fields, place, gradient.transpose(1, 2, 0), fill=0)
     return patch.transpose(2, 0, 1)

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -50,7 +49,7 @@ class Run:
 
     @classmethod
     def reopened(cls, recipe, folder, keep):
-        """Return a run that goes on in its folder, where what `keep` does not keep is removed.
+        """Reopen a run that goes on in its folder, where what `keep` does not keep is removed.
 
         Args:
             recipe: its name.
@@ -103,7 +102,7 @@ class Run:
         self.save_record(status='finished')
 
     def seconds(self):
-        """Return the seconds since the run began."""
+        """Count the seconds since the run began."""
         return round(time.time() - self.started, 2)
 
     def save_picture(self, name, rgb, parameters):
@@ -168,7 +167,7 @@ class Run:
 
 
 def read_record(folder):
-    """What run.json in a folder says.
+    """Read what run.json in a folder says.
 
     Raises:
         ArchiveError: there is no such folder or file, or it is broken.
@@ -229,21 +228,14 @@ def _sync(path):
 
 
 def versions():
-    """Return the versions of Python, the archive and what its results depend on."""
-    return {'python': platform.python_version(), 'archive': _version('lasagne-archive'),
-            **{name: _version(name) for name in PACKAGES}}
+    """List the versions of Python, the archive and what its results depend on."""
+    return {'python': platform.python_version(), 'archive': devices.version('lasagne-archive'),
+            **{name: devices.version(name) for name in PACKAGES}}
 
 
 def pixel_hash(rgb):
-    """Return a short SHA-256 of a picture's size and pixels, the same for any file format."""
+    """Compute a short SHA-256 of a picture's size and pixels, the same for any file format."""
     return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:16]
-
-
-def _version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _make_folder(folder, force):

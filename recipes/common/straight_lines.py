@@ -21,7 +21,7 @@ NEAR = 2.0    # pixels around the steepest place whose mean place, by steepness,
 
 
 def draw(size):
-    """Return the picture: RGB uint8 (size, size, 3), coloured shapes with straight edges."""
+    """Draw the picture: RGB uint8 (size, size, 3), coloured shapes with straight edges."""
     side = size * SCALE
     image = Image.new('RGB', (side, side), BACKGROUND)
     for colour, corners in SHAPES:
@@ -30,7 +30,7 @@ def draw(size):
 
 
 def edges(size):
-    """Return the edges' ends in pixels, (edges, 2, 2): of each start and end the (row, column)."""
+    """List the edges' ends in pixels, (edges, 2, 2): of each start and end the (row, column)."""
     found = []
     for _, corners in SHAPES:
         corners = np.array(corners)[:, ::-1] * size - 0.5  # pixel centres are whole numbers
@@ -39,7 +39,7 @@ def edges(size):
 
 
 def distance(rgb):
-    """Return the root mean square distance, in pixels, of edges from their straight lines.
+    """Measure the root mean square distance, in pixels, of edges from their straight lines.
 
     Across each line, every pixel along it, the place of the steepest change of colour is looked
     for up to a small share of the sides away.

@@ -1,9 +1,10 @@
 """What trainings share: photos in memory, random crops of them, Adam, and checkpoints."""
 
 import json
+from collections import namedtuple
 from pathlib import Path
 
-from models.errors import ArchiveError
+from models.errors import ArchiveError, one_line
 from models.weights import npz
 
 import numpy as np
@@ -13,6 +14,13 @@ from tqdm import tqdm
 
 from recipes.common import images
 from recipes.common.adam import FIRST, SECOND, TINY
+
+KEY = 'variable {:03d}'  # of a variable's value in a checkpoint
+REMEDY = 'give checkpoint.npz of an earlier run'
+
+# Where a training stands: how many steps are done; its history, a list of rows of numbers; and the
+# SHA-256 of the checkpoint that it went on from, or None.
+Progress = namedtuple('Progress', 'step history sha256')
 
 
 def read_labelled(folder, shorter=None, quiet=False):
@@ -125,45 +133,80 @@ def checkpoint_arrays(variables, settings, step, history):
         variables: shared variables, in order: parameters and the optimiser's state.
         settings: what decides the result, JSON.
         step: how many steps are done.
-        history: list of rows of numbers.
+        history: list of rows of numbers; the first is the step, which rises.
     """
-    arrays = {f'variable {index:03d}': variable.get_value()
-              for index, variable in enumerate(variables)}
+    arrays = {KEY.format(index): variable.get_value() for index, variable in enumerate(variables)}
     return {**arrays, 'settings': json.dumps(settings, sort_keys=True), 'step': step,
             'history': np.array(history, 'float64')}
 
 
-def take_up(path, variables, settings):
+def load_checkpoint(path, variables, settings, steps, columns):
     """Set variables to a checkpoint's values, so that going on gives the bytes of no break.
 
     Args:
-        path: of the checkpoint.
+        path: of the checkpoint; None begins anew and leaves the variables as they are.
         variables, settings: as of `checkpoint_arrays`.
+        steps: of the whole training.
+        columns: of the history, whose first is the step.
 
     Returns:
-        (step, history).
+        `Progress`.
 
     Raises:
-        ArchiveError: it is no checkpoint, or one of a run with other settings.
+        ArchiveError: it is no checkpoint, or one of a run with other settings or of a run that is
+            finished.
     """
+    if path is None:
+        return Progress(0, [], None)
     try:
-        arrays = npz.read_all(path)
-        earlier = json.loads(str(arrays['settings']))
-        values = [arrays[f'variable {index:03d}'] for index in range(len(variables))]
-        step, history = int(arrays['step']), arrays['history'].tolist()
+        with npz.opened(path) as file:
+            arrays, sha256 = file.read_all(), file.sha256()
     except FileNotFoundError as problem:
         raise ArchiveError(f'there is no checkpoint {path}') from problem
-    except Exception as problem:  # whatever a broken file leads to
-        raise ArchiveError(f'{path} is no checkpoint of this training, or it is broken') \
-            from problem
-    wanted = json.loads(json.dumps(settings))
+    except Exception as problem:  # whatever numpy or zipfile meets in a broken file
+        raise ArchiveError(f'{path} is no checkpoint, or it is broken; {REMEDY}') from problem
+    if 'parameters' in arrays and 'settings' not in arrays:  # of train_all_cnn.py
+        raise ArchiveError(f'{path} is a checkpoint of an earlier version of the archive, which '
+                           'this one cannot go on from; train anew without --resume (the '
+                           'weights.npz beside it can be used as it is)')
+    try:
+        earlier = json.loads(str(arrays['settings']))
+        step, history = int(arrays['step']), arrays['history']
+        if not isinstance(earlier, dict) or not _is_history(history, step, columns):
+            raise ValueError('its settings or its history cannot be')
+    except Exception as problem:  # whatever an entry of another kind leads to
+        raise ArchiveError(f'{path} is no checkpoint of this training, or it is broken; '
+                           f'{REMEDY}') from problem
+    _require_equal(path, earlier, json.loads(json.dumps(settings)))
+    _set_values(path, variables, arrays)
+    if step >= steps:
+        raise ArchiveError(f'{path} is the checkpoint of a run that is finished; what it made lies '
+                           'beside it')
+    return Progress(step, history.tolist(), sha256)
+
+
+def _is_history(rows, step, columns):
+    """Tell whether rows can be the history of so many steps; what was not measured is nan."""
+    if rows.dtype != 'float64' or rows.ndim != 2 or rows.shape[1] != columns or not len(rows):
+        return False
+    steps = rows[:, 0]
+    return bool(steps[-1] == step and (np.diff(steps, prepend=0) > 0).all()
+                and not np.isinf(rows).any())
+
+
+def _require_equal(path, earlier, wanted):
     other = sorted(name for name in {*earlier, *wanted} if earlier.get(name) != wanted.get(name))
     if other:
-        raise ArchiveError(f'{path} is of a run with another {", ".join(other)}; '
-                           'give the options that it had')
-    for variable, value in zip(variables, values):
-        if variable.get_value().shape != value.shape:
-            raise ArchiveError(f'{path} is of another network: {variable.name} has shape '
-                               f'{value.shape} there')
-        variable.set_value(value.astype(variable.dtype))
-    return step, history
+        told = ', '.join(f'{name} {one_line(earlier.get(name), 60)}' for name in other)
+        raise ArchiveError(f'{path} is the checkpoint of a run with other options ({told}); give '
+                           'the same')
+
+
+def _set_values(path, variables, arrays):
+    for index, variable in enumerate(variables):
+        value, before = arrays.get(KEY.format(index)), variable.get_value()
+        if (value is None or value.shape != before.shape or value.dtype != before.dtype
+                or not np.isfinite(value).all()):
+            raise ArchiveError(f'{path} is no checkpoint of this network: {variable.name} is '
+                               'missing, or not as the network has it')
+        variable.set_value(value)

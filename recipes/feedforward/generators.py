@@ -80,14 +80,15 @@ def load(path):
         path: of its .npz.
 
     Returns:
-        (net, description): ordered dict of layers; the `Description`.
+        (net, description): `Network` of layers, with its origin; the `Description`.
 
     Raises:
         ArchiveError: it is no file of a generator, or a broken one.
     """
-    description = _description_of(path)
     with files.WeightFile(path) as file:
+        description = _description_in(file)
         net = feedforward.build(description, file.array)
+        net.origin = file.origin()
         for key, parameter in _named(net):  # running averages are not asked for while building
             if key.endswith(('.mean', '.inv_std')):
                 parameter.set_value(file.array(key, parameter.get_value().shape))
@@ -96,15 +97,19 @@ def load(path):
 
 def _description_of(path):
     with files.WeightFile(path) as file:
-        if 'description' not in file.arrays.files:
-            raise ArchiveError(f'{path} is no generator of the archive: it says not what network '
-                               'it is; convert it (python -m models.weights convert), or train one')
-        with bounds.guarded(f'{path}, at description,'):
-            text = str(file.arrays['description'])
-            if len(text) > LONGEST_DESCRIPTION:
-                raise bounds.Refused(f'{path} was refused: its description is too long')
-            entries = json.loads(text)
-    return checked(path, entries)
+        return _description_in(file)
+
+
+def _description_in(file):
+    if 'description' not in file.arrays.files:
+        raise ArchiveError(f'{file.path} is no generator of the archive: it says not what network '
+                           'it is; convert it (python -m models.weights convert), or train one')
+    with bounds.guarded(f'{file.path}, at description,'):
+        text = str(file.arrays['description'])
+        if len(text) > LONGEST_DESCRIPTION:
+            raise bounds.Refused(f'{file.path} was refused: its description is too long')
+        entries = json.loads(text)
+    return checked(file.path, entries)
 
 
 def checked(path, entries):

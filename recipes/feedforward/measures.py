@@ -18,6 +18,10 @@ DOT = 60             # grey levels from the median of its 3x3 neighbours
 def border(rgb, edge=EDGE):
     """Compare the outermost pixels with those inside.
 
+    Args:
+        rgb: uint8 (rows, columns, 3), larger than both edges.
+        edge: pixels.
+
     Returns:
         (difference, ratio): the largest difference of a channel's means, grey levels; deviation
         outside by that inside, of the luminance.
@@ -32,6 +36,9 @@ def border(rgb, edge=EDGE):
 
 def checkerboard(rgb):
     """Find how far the spectrum at periods of 2 and 4 pixels rises above its neighbourhood.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
 
     Returns:
         The largest ratio of an amplitude, averaged over rows or over columns, to the median of its
@@ -53,13 +60,23 @@ def checkerboard(rgb):
 
 
 def dots(rgb):
-    """Give the share of pixels that stand out alone, far from the median of their neighbours."""
+    """Give the share of pixels that stand out alone, far from the median of their neighbours.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+
+    Returns:
+        0..1.
+    """
     grey = colours.luminance(rgb)
     return float((np.abs(grey - median_filter(grey, 3, mode='reflect')) > DOT).mean())
 
 
 def seam(rgb):
     """Compare the steps across the edges, were the picture laid beside itself, with those inside.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
 
     Returns:
         Mean absolute step across by that inside, the larger of rows and columns; about 1 where it
@@ -76,6 +93,9 @@ def seam(rgb):
 
 def diversity(pictures):
     """Give the mean absolute difference of pictures from one another by that of their pixels.
+
+    Args:
+        pictures: two or more, RGB uint8 (rows, columns, 3), of one shape.
 
     Returns:
         About 1 where pictures have nothing in common but their colours, 0 where they are the same.

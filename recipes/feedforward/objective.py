@@ -7,14 +7,14 @@ can be compared.
 
 from typing import NamedTuple
 
-import models
+import models  # noqa: F401  prepares Theano before Lasagne imports it
 
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
 
-from recipes.common import images, losses
+from recipes.common import images, losses, networks
 
 CONTENT, STYLE, VARIATION, RANGE = 'content', 'style', 'variation', 'range'
 
@@ -77,8 +77,8 @@ class LossNetwork:
     def __init__(self, settings, painting, weights=None, content=True):
         self.settings = settings
         layers = [*settings.style_layers, *([settings.content_layer] if content else [])]
-        self.net, _, self.mean_pixel = models.load(
-            settings.model, weights, settings.pool, models.deepest_of(settings.model, layers))
+        self.net, self.mean_pixel = networks.load_to(layers, settings.model, weights,
+                                                     settings.pool)
         self.content = content
         self.targets = self._grams_of(painting)
         named = [(CONTENT, settings.content_weight)] * content

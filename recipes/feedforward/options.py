@@ -8,7 +8,7 @@ from models.weights import files
 
 from recipes.common import command_line, images, runs
 from recipes.feedforward import generators, objective
-from recipes.feedforward.training import Photos, Trainer, train
+from recipes.feedforward.training import Photos, Trainer, resumed, train
 
 NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
 TRAINING = 'width batch sizes steps rate every seed style_size'.split()
@@ -102,16 +102,17 @@ def run_training(recipe, options, description, source, sample):
     decisive = {**{name: getattr(options, name) for name in TRAINING},
                 'loss': settings._asdict(), 'description': description._asdict(),
                 'style': runs.pixel_hash(painting), 'painting': Path(options.style).name,
-                'start': options.start and files.sha256(generators.find(options.start)),
-                'loss_weights': files.sha256(files.find(settings.model, options.loss_weights)),
+                'start': start and start.origin.sha256,
+                'loss_weights': loss.net.origin.sha256,
                 'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
                 + [len(source.pictures), len(source.held)]}
+    progress = resumed(options.resume, trainer, decisive)
     run = runs.Run(recipe, options.out, options.force)
     run.save_record(parameters=decisive, style=str(options.style),
                     problems=source.problems if source else [],
-                    resumed_from=options.resume and files.sha256(options.resume))
+                    resumed_from=progress.sha256)
     with run.recorded():
-        train(run, trainer, decisive, source, sample, options.resume, options.quiet)
+        train(run, trainer, decisive, source, sample, progress, options.quiet)
     if not options.quiet:
         print(run.folder / 'generator.npz')
     return run

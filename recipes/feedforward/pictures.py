@@ -1,18 +1,18 @@
 """The pictures that `apply` is asked for, and the run that they go to."""
 
 import glob
+import hashlib
 import sys
 from pathlib import Path
 
 from models import feedforward
 from models.errors import ArchiveError, Incomplete
-from models.weights import files
 
 import threadpoolctl
 from tqdm import tqdm
 
 from recipes.common import images, names, photos
-from recipes.feedforward import generators, workers
+from recipes.feedforward import workers
 from recipes.feedforward.applying import Task
 
 STANDARD_INPUT = '-'
@@ -47,12 +47,13 @@ def _reader(path):
     return read
 
 
-def paint_all(run, path, found, options):
+def paint_all(run, path, description, found, options):
     """Paint pictures into a run.
 
     Args:
         run: a `runs.Run`.
         path: of the generator.
+        description: its `Description`.
         found: what to paint, as `wanted` gives it.
         options: with size, keep_colours, memory, threads, seed, processes, scheduler, quiet.
 
@@ -64,12 +65,12 @@ def paint_all(run, path, found, options):
                           for file in found}, photos.TAKEN, 'photo')
     spread = options.processes > 1 or options.scheduler
     threads = 1 if spread else options.threads
-    task = Task(Path(path).read_bytes(), options.size, options.keep_colours, options.memory,
-                threads, options.seed)
-    parameters = {'generator': files.sha256(path), 'size': options.size, 'seed': options.seed,
-                  'keep_colours': options.keep_colours, 'threads_of_a_worker': threads}
-    run.save_record(parameters=parameters, generator=str(path),
-                    description=generators.load(path)[1]._asdict(),
+    content = Path(path).read_bytes()
+    task = Task(content, options.size, options.keep_colours, options.memory, threads, options.seed)
+    parameters = {'generator': hashlib.sha256(content).hexdigest(), 'size': options.size,
+                  'seed': options.seed, 'keep_colours': options.keep_colours,
+                  'threads_of_a_worker': threads}
+    run.save_record(parameters=parameters, generator=str(path), description=description._asdict(),
                     processes=options.processes, scheduler=options.scheduler)
     problems = []
     with run.recorded(), tqdm(total=len(found), unit='picture', disable=options.quiet) as bar:
@@ -104,18 +105,17 @@ def texture_size(size, description):
     return [feedforward.output_size(description, length) for length in lengths]
 
 
-def make_textures(run, painter, path, size, options):
+def make_textures(run, painter, size, options):
     """Make textures of noise into a run.
 
     Args:
         run: a `runs.Run`.
         painter: a `Painter`.
-        path: of its generator.
         size: rows and columns.
         options: with count, threads, seed, quiet.
     """
     rows, columns = size
-    parameters = {'generator': files.sha256(path), 'rows': rows, 'columns': columns,
+    parameters = {'generator': painter.net.origin.sha256, 'rows': rows, 'columns': columns,
                   'threads': options.threads}
     run.save_record(parameters=parameters, seeds=[options.seed, options.seed + options.count - 1])
     with run.recorded(), threadpoolctl.threadpool_limits(options.threads):

@@ -92,7 +92,7 @@ class Strips:
         return most + 4 * self.strip
 
     def _in_place(self, layer, number):
-        """Whether a layer may write over what is below it: nobody else needs that any more."""
+        """Tell whether a layer may write over what is below it: nobody else needs that any more."""
         return (isinstance(layer, (InstanceNormLayer, BatchNormLayer, NonlinearityLayer,
                                    ChannelsLayer))
                 and self.last_use[layer.input_layer] == number

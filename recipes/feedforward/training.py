@@ -20,6 +20,7 @@ WARMUP = 20         # steps in which the rate rises
 VALIDATION = 8      # held-out photos that the loss is measured on from time to time
 SEEN_AROUND = 16    # pixels; a texture goes round, so the loss network sees it go round
 SHORTER = 384       # pixels to which a photo's shorter side is reduced in memory
+BEGINNING = training.Progress(0, [], None)
 
 
 class Photos:
@@ -71,8 +72,7 @@ class Photos:
 
     def validation(self, size, mean_pixel, most=VALIDATION):
         """Give the held-out photos' middle squares: (count, 3, size, size), BGR minus mean."""
-        squares = [images.resize_to(images.crop_square(rgb), size, size)
-                   for rgb in self.held[:most]]
+        squares = [images.square(rgb, size) for rgb in self.held[:most]]
         return photos.stack(squares, mean_pixel) if squares else None
 
 
@@ -135,7 +135,16 @@ class Trainer:
         return [*([batch] if self.description.photo else []), *noise]
 
 
-def train(run, trainer, settings, source, sample, resume=None, quiet=False):
+def resumed(path, trainer, settings):
+    """Set a trainer to a checkpoint, or leave it where `path` is None: `training.Progress`.
+
+    Args, raises: as of `training.load_checkpoint`.
+    """
+    return training.load_checkpoint(path, trainer.variables, settings, settings['steps'],
+                                    3 + len(trainer.loss.names))
+
+
+def train(run, trainer, settings, source, sample, progress=BEGINNING, quiet=False):
     """Train, from the beginning or from a checkpoint.
 
     Args:
@@ -144,18 +153,16 @@ def train(run, trainer, settings, source, sample, resume=None, quiet=False):
         settings: what decides the result: steps, rate, seed, batch, sizes, every, and more.
         source: `Photos`, or None for a texture.
         sample: function (trainer) -> RGB uint8 picture, to look at.
-        resume: path of a checkpoint, or None.
+        progress: `training.Progress`, as `resumed` gives it.
         quiet: whether to show nothing.
 
     Returns:
         Rows of the log: step, weighted loss, validation loss (nan where not measured), terms.
 
     Raises:
-        ArchiveError: the loss is no number, or the checkpoint is of something else.
+        ArchiveError: the loss is no number.
     """
-    step, history = 0, []
-    if resume:
-        step, history = training.take_up(resume, trainer.variables, settings)
+    step, history = progress.step, list(progress.history)
     with tqdm(total=settings['steps'], initial=step, unit='step', disable=quiet) as bar:
         while step < settings['steps']:
             terms = trainer.step(_examples(trainer, settings, source, step),

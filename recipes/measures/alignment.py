@@ -79,9 +79,12 @@ def _sides(rgb):
 
 
 def sampled(rgb, rows, columns):
-    """The picture with so many rows and columns, each pixel interpolated from four, and no more.
+    """Resample a picture to so many rows and columns, each pixel interpolated from four.
 
     So matplotlib drew pictures until its version 2: what is reduced is not smoothed before.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
     """
     places = [(np.arange(count) + 0.5) * length / count - 0.5
               for count, length in zip((rows, columns), rgb.shape)]
@@ -92,7 +95,7 @@ def sampled(rgb, rows, columns):
 
 
 def nearest(rgb, rows, columns):
-    """The picture with so many rows and columns, each pixel the nearest one."""
+    """Resample a picture to so many rows and columns, each pixel the nearest one."""
     return np.array(Image.fromarray(rgb).resize((columns, rows), Image.NEAREST))
 
 
@@ -101,7 +104,7 @@ SCALINGS = {'smooth': images.resize_to, 'sampled': sampled, 'nearest': nearest}
 
 
 def jpeg_of(path):
-    """How a file was compressed: `Jpeg`, or None where it is no JPEG."""
+    """Tell how a file was compressed: `Jpeg`, or None where it is no JPEG."""
     with Image.open(path) as image:
         if image.format != 'JPEG':
             return None
@@ -109,7 +112,12 @@ def jpeg_of(path):
 
 
 def compressed(rgb, jpeg):
-    """The picture after compression as a `Jpeg` says."""
+    """Compress a picture as a `Jpeg` says, and decode it.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+        jpeg: a `Jpeg`.
+    """
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, 'JPEG', qtables=jpeg.tables,
                               subsampling=max(0, jpeg.sampling))
@@ -130,7 +138,7 @@ def best_shift(ours, theirs, most):
 
 
 def _part(x, down, right):
-    """What of (rows, columns, ...) overlaps with another that lies off by so many pixels."""
+    """Cut out what of (rows, columns, ...) overlaps with another that is off by so many pixels."""
     rows, columns = x.shape[:2]
     return x[max(0, -down):rows - max(0, down), max(0, -right):columns - max(0, right)]
 

@@ -35,7 +35,7 @@ Finding = namedtuple('Finding', 'figure verdict')
 
 
 def found(figure, holds):
-    """The Finding of a claim that was measured."""
+    """Make the Finding of a claim that was measured."""
     return Finding(figure, HOLDS if holds else FAILS)
 
 
@@ -179,8 +179,14 @@ def colour_and_lines(model, weights, deep, first, size=96, evaluations=120):
 
 
 def colours_off(rgb, picture, blur=2.0):
-    """The mean distance in a*b* of a picture's colours from another's, both blurred by so many
-    pixels: fine colourful noise is no colour."""
+    """Measure the mean distance in a*b* of a picture's colours from another's.
+
+    Both are blurred by so many pixels: fine colourful noise is no colour.
+
+    Args:
+        rgb, picture: uint8 (rows, columns, 3), of one shape.
+        blur: deviation of the Gaussian, in pixels.
+    """
     first, second = (palettes.to_lab(gaussian_filter(x, (blur, blur, 0)))[:, :, 1:]
                      for x in (rgb, picture))
     return float(np.linalg.norm(first - second, axis=2).mean())
@@ -198,7 +204,7 @@ def reconstructed(arguments, model, weights):
 
 
 def of_network(model, weights):
-    """The options that name a network on a recipe's command line."""
+    """List the options that name a network on a recipe's command line."""
     return ['--model', model, *(['--weights', str(weights)] if weights else [])]
 
 
@@ -405,8 +411,8 @@ def upper_layers_matter_not(ways, net, pictures_in, layer, names, method, plain=
 
 
 def photos_for(net, mean_pixel, size):
-    """The bundled photos, square: (batch, 3, size, size), BGR minus mean."""
+    """Read the bundled photos, square: (batch, 3, size, size), BGR minus mean."""
     folder = images.bundled_photo().parent
     names = ('astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg', 'motorcycle_left.png')
-    return np.concatenate([images.prepare(layer_measures.square(folder / name, size), mean_pixel)
-                           for name in names])
+    return np.concatenate([images.prepare(images.square(images.read(folder / name), size),
+                                          mean_pixel) for name in names])

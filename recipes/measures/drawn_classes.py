@@ -33,7 +33,7 @@ def save(path, training=600, test=300, seed=0):
 
 
 def _picture(name, random):
-    """One picture, float64 (32, 32, 3): a pattern between two colours."""
+    """Draw one picture, float64 (32, 32, 3): a pattern between two colours."""
     period, down, right = (random.uniform(*span) for span in (PERIODS, (0, SIZE), (0, SIZE)))
     rows, columns = (np.mgrid[:SIZE, :SIZE] + np.reshape((down, right), (2, 1, 1))) \
         * (2 * np.pi / period)

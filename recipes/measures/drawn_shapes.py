@@ -57,7 +57,7 @@ def draw(size=192, radius=8, spacing=22, seed=0):
 
 
 def find(rgb, radius):
-    """Return the `Shape`s in a picture, those that are neither too small nor grown together.
+    """Find the `Shape`s in a picture, those that are neither too small nor grown together.
 
     Args:
         rgb: dark shapes on light ground, uint8 (rows, columns, 3).
@@ -75,7 +75,7 @@ def find(rgb, radius):
 
 
 def filled(part):
-    """How much of the smallest circle around it a part fills, 0..1.
+    """Measure how much of the smallest circle around it a part fills, 0..1.
 
     Args:
         part: boolean (rows, columns).
@@ -91,7 +91,7 @@ def filled(part):
 
 
 def rounds_and_others(rgb, radius):
-    """How many shapes of a picture are round, and how many are not."""
+    """Count the shapes of a picture that are round, and those that are not."""
     found = find(rgb, radius)
     round_ = sum(shape.filled > ROUND for shape in found)
     return round_, len(found) - round_

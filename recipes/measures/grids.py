@@ -30,7 +30,7 @@ def cut(figure, rows, columns):
 
 
 def boxes(figure, rows, columns):
-    """Where the panels of a figure are: list of (top, bottom, left, right), ends excluded.
+    """Find where the panels of a figure are: list of (top, bottom, left, right), ends excluded.
 
     Args, Raises: as of `cut`.
     """

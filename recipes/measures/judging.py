@@ -42,7 +42,7 @@ def judge(ours, theirs, limits, network):
 
 
 def within(value, limit):
-    """Whether a value is within a limit; None where the limit has neither end."""
+    """Tell whether a value is within a limit; None where the limit has neither end."""
     if limit.at_least is None and limit.at_most is None:
         return None
     return bool((limit.at_least is None or value >= limit.at_least)
@@ -50,18 +50,18 @@ def within(value, limit):
 
 
 def verdict(judged):
-    """Whether all that have a limit pass; None where none has."""
+    """Tell whether all that have a limit pass; None where none has."""
     known = [one.passes for one in judged if one.passes is not None]
     return all(known) if known else None
 
 
 def _of_maps(measure):
-    """A measure of maps as one of pictures of maps: their brightness."""
+    """Convert a measure of maps to one of pictures of maps: their brightness."""
     return lambda a, b: measure(colours.luminance(a), colours.luminance(b))
 
 
 def differences(first, second):
-    """What two records of parameters say differently.
+    """List what two records of parameters say differently.
 
     Args:
         first, second: dicts, also nested.
@@ -80,7 +80,7 @@ def differences(first, second):
 
 
 def read_losses(folder):
-    """The terms of the loss at each evaluation: name to float64 (evaluations,); None without any.
+    """Read the terms of the loss at each evaluation: name to float64 (evaluations,), or None.
 
     Raises:
         ArchiveError: the file is broken.
@@ -99,7 +99,7 @@ def read_losses(folder):
 
 
 def compare_losses(first, second):
-    """Where two runs' losses part, and how far apart they end, term by term.
+    """Find where two runs' losses part, and how far apart they end, term by term.
 
     Args:
         first, second: as of `read_losses`.
@@ -128,7 +128,7 @@ def _relative(a, b):
 
 
 def round_of(evaluation, rounds):
-    """The number of the round that an evaluation belongs to, or None.
+    """Find the number of the round that an evaluation belongs to, or None.
 
     Args:
         evaluation: its number, from 1.

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from recipes.common import images
-
 RAMPS = 3  # patterns of a colour that count as simple: even, and a ramp down and right
 
 
 def linear_cka(first, second):
-    """How alike two layers see the same places: linear centred kernel alignment, 0..1.
+    """Measure how alike two layers see the same places: linear centred kernel alignment, 0..1.
 
     Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited", equation 6.
 
@@ -37,7 +35,7 @@ def at_places(activations, side):
 
 
 def simplicity(patch):
-    """How much of what a unit wants is an even colour or a ramp of colours, beyond chance.
+    """Measure how much of what a unit wants is an even colour or a ramp of colours, beyond chance.
 
     Of the patch's energy the share in the span of three patterns for each colour, constant and
     linear down and across; 0 is what random numbers have, 1 is all.
@@ -57,7 +55,7 @@ def simplicity(patch):
 
 
 def permuted(rgb, block, seed=0):
-    """The picture with its square blocks in another order.
+    """Reorder the square blocks of a picture.
 
     Args:
         rgb: uint8 (rows, columns, 3), both multiples of the block.
@@ -70,8 +68,3 @@ def permuted(rgb, block, seed=0):
     blocks = blocks[np.random.RandomState(seed).permutation(len(blocks))]
     return np.ascontiguousarray(blocks.reshape(rows, columns, block, block, 3).swapaxes(1, 2)
                                 .reshape(rows * block, columns * block, 3))
-
-
-def square(path, side):
-    """A picture cut to the square in its middle, of that side: RGB uint8."""
-    return images.resize(images.crop_square(images.read(path)), side)

@@ -34,7 +34,7 @@ Limit = namedtuple('Limit', 'measure at_least at_most because')
 
 
 def read(path=MANIFEST):
-    """What the manifest has.
+    """Read what the manifest has.
 
     Returns:
         (figures, kinds): name to `Figure`; name of a kind to a list of `Limit`.
@@ -60,7 +60,7 @@ def read(path=MANIFEST):
 
 
 def known_figure(name, figures):
-    """The `Figure` of this name.
+    """Find the `Figure` of this name.
 
     Raises:
         ArchiveError: there is none; names the nearest.
@@ -70,7 +70,7 @@ def known_figure(name, figures):
 
 
 def find(figure, folder):
-    """The path of a figure's file.
+    """Find the path of a figure's file.
 
     Args:
         figure: `Figure`.
@@ -102,12 +102,12 @@ def _find_in(folder, figure):
 
 
 def is_there(figure, folder):
-    """Whether the file of a published figure is in a folder of figures."""
+    """Tell whether the file of a published figure is in a folder of figures."""
     return not figure.shipped and _find_in(Path(folder), figure) is not None
 
 
 def find_input(figure, name, folder):
-    """The path of a file that a figure was made from.
+    """Find the path of a file that a figure was made from.
 
     Raises:
         ArchiveError: it is not there.
@@ -123,7 +123,7 @@ def find_input(figure, name, folder):
 
 
 def find_weights(figure, folder, weights=None):
-    """The weight file that a figure is made again with, or None for the archive's own.
+    """Find the weight file that a figure is made again with, or None for the archive's own.
 
     Where there is no file in the place where the archive keeps weights, the folder `weights`
     beside the one of the figures may have what the manifest names.

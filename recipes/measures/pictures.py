@@ -12,7 +12,7 @@ import theano
 from scipy.stats import rankdata
 from skimage.metrics import structural_similarity
 
-from recipes.common import colours, images, losses, palettes
+from recipes.common import colours, images, losses, networks, palettes
 
 BRIGHTEST = 0.05      # of a map's pixels, whose overlap is measured
 WINDOW = 11           # pixels of the sides of SSIM's windows
@@ -25,7 +25,7 @@ DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
 
 
 def ssim(a, b):
-    """The structural similarity of two pictures' luminances, -1..1 (Wang et al. 2004).
+    """Compute the structural similarity of two pictures' luminances, -1..1 (Wang et al. 2004).
 
     Gaussian windows of deviation 1.5, as in the paper.
 
@@ -40,7 +40,7 @@ def ssim(a, b):
 
 
 def colour_distance(a, b):
-    """The earth mover's distance of two distributions of colours, over the second one's spread.
+    """Compute the earth mover's distance of two pictures' colours, over the second one's spread.
 
     Sliced: the mean over 13 directions of the distance along each, of which L*, a* and b* are
     three (Rabin et al. 2011). Divided by the mean distance of the second picture's colours from
@@ -53,10 +53,16 @@ def colour_distance(a, b):
 
 
 def earth_movers(a, b):
-    """The sliced earth mover's distance of two distributions of colours in L*a*b*.
+    """Compute the sliced earth mover's distance of two distributions of colours in L*a*b*.
 
     2.3 is just noticeable. In two pictures of one colour each the mean over directions is smaller
     than the distance of the colours, by some 0.5.
+
+    Args:
+        a, b: RGB uint8 (rows, columns, 3); of any two sizes.
+
+    Returns:
+        Distance in L*a*b*, from 0 up.
     """
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
     first, second = (np.quantile(palettes.to_lab(rgb).reshape(-1, 3) @ DIRECTIONS.T, shares,
@@ -65,7 +71,11 @@ def earth_movers(a, b):
 
 
 def spread(rgb):
-    """The mean distance of a picture's colours from their mean, in L*a*b*; at least 5."""
+    """Compute the mean distance of a picture's colours from their mean, in L*a*b*; at least 5.
+
+    Args:
+        rgb: uint8 (rows, columns, 3).
+    """
     lab = palettes.to_lab(rgb).reshape(-1, 3)
     return max(SMALLEST_SPREAD, float(np.linalg.norm(lab - lab.mean(axis=0), axis=1).mean()))
 
@@ -74,6 +84,9 @@ def rank_correlation(a, b):
     """Spearman's correlation of two maps: Pearson's of ranks, equal values sharing one; -1..1.
 
     0 where one of them is the same everywhere.
+
+    Args:
+        a, b: arrays of as many numbers, such as maps (rows, columns).
     """
     a, b = (rankdata(x.ravel()) for x in (a, b))
     a, b = a - a.mean(), b - b.mean()
@@ -82,7 +95,7 @@ def rank_correlation(a, b):
 
 
 def overlap(a, b, share=BRIGHTEST):
-    """How much of the brightest pixels of two maps is the same, 0..1: common over all of either's.
+    """Measure how much of the brightest pixels of two maps is the same, 0..1: common over all.
 
     Two maps that have nothing to do with each other share about share / (2 - share), 0.026.
     """
@@ -91,7 +104,7 @@ def overlap(a, b, share=BRIGHTEST):
 
 
 def _brightest(x, share):
-    """Which pixels are the brightest, boolean; of equals those that come first."""
+    """Find which pixels are the brightest, boolean; of equals those that come first."""
     chosen = np.zeros(x.size, bool)
     chosen[np.argsort(-x.ravel(), kind='stable')[:max(1, round(share * x.size))]] = True
     return chosen
@@ -125,23 +138,28 @@ class InNetwork:
             model, weights: as of `models.load`.
         """
         layers = models.facts_of(model).style[:4]
-        net, _, mean_pixel = models.load(model, weights, 'average_exc_pad',
-                                         models.deepest_of(model, layers))
+        net, mean_pixel = networks.load_to(layers, model, weights, 'average_exc_pad')
         return cls(net, layers, layers[2], mean_pixel)
 
     def gram(self, a, b):
-        """The largest over layers of |G_a - G_b| / |G_b|, Frobenius norms; 0 for the same.
+        """Compute the largest over layers of |G_a - G_b| / |G_b|, Frobenius norms; 0 for the same.
 
         Noise over a painted picture shows in one layer only, so a mean would hide it.
+
+        Args:
+            a, b: RGB uint8 (rows, columns, 3); of any two sizes.
         """
         (*first, _), (*second, _) = self.look(a), self.look(b)
         return float(max(np.linalg.norm(x - y) / max(np.linalg.norm(y), 1e-12)
                          for x, y in zip(first, second)))
 
     def content(self, a, b):
-        """The correlation of activations place by place, each channel without its mean; -1..1.
+        """Correlate activations place by place, each channel without its mean; -1..1.
 
         1 for the same, about 0 for pictures of different things in any style.
+
+        Args:
+            a, b: RGB uint8 (rows, columns, 3), of one shape.
         """
         first, second = (x - x.mean(axis=(1, 2), keepdims=True)
                          for x in (self.look(a)[-1], self.look(b)[-1]))
@@ -149,6 +167,10 @@ class InNetwork:
         return float((first * second).sum() / scale) if scale > 0 else 0.0
 
     def look(self, rgb):
-        """The Gram matrices (channels, channels) of a picture, each over its positions, and the
-        activations (channels, rows, columns)."""
+        """Compute a picture's Gram matrices and activations.
+
+        Returns:
+            List: Gram matrices (channels, channels), each over its layer's positions, and last the
+            activations (channels, rows, columns).
+        """
         return [found[0] for found in self._look(images.prepare(rgb, self.mean_pixel))]

@@ -29,7 +29,7 @@ class WaysBack:
         return dict(zip(self.layers, self._look(images)))
 
     def back(self, method, images, layer, seed):
-        """The map of each picture: of the sum of seed times activation of a layer.
+        """Compute the map of each picture: of the sum of seed times activation of a layer.
 
         Args:
             method: one of those that were compiled.
@@ -47,7 +47,7 @@ class WaysBack:
         return self._project[method](images, *seeds)
 
     def of_class(self, method, images, layer, classes=None):
-        """The map of a class's score for each picture.
+        """Compute the map of a class's score for each picture.
 
         Args:
             layer: the one of the scores.
@@ -81,13 +81,15 @@ def changed(net, names, change):
 
 
 def with_weights(net):
-    """The names of the layers that have weights, from the picture up."""
+    """List the names of the layers that have weights, from the picture up."""
     return [name for name, layer in net.items() if getattr(layer, 'W', None) is not None]
 
 
 def neighbours(gradient):
-    """How alike neighbouring pixels of a map are: the correlation of its magnitude with the same
-    moved by a pixel, the mean over down and right; 0 for noise, near 1 for a drawing.
+    """Measure how alike neighbouring pixels of a map are: 0 for noise, near 1 for a drawing.
+
+    It is the correlation of its magnitude with the same moved by a pixel, the mean over down and
+    right.
 
     Args:
         gradient: (3, rows, columns).
@@ -104,13 +106,13 @@ def _correlation(a, b):
 
 
 def negative(gradients):
-    """The share of elements below zero among those that are not zero; None where all are zero."""
+    """Compute the share of elements below zero of those that are not zero, or None without any."""
     there = gradients[gradients != 0]
     return float((there < 0).mean()) if there.size else None
 
 
 def brightness(gradient):
-    """The mean of a map as it is drawn, white at its 99.5 % quantile; 0..1.
+    """Compute the mean of a map as it is drawn, white at its 99.5 % quantile; 0..1.
 
     Args:
         gradient: (3, rows, columns).
@@ -119,7 +121,7 @@ def brightness(gradient):
 
 
 def alike(first, second):
-    """The mean over pictures of the rank correlation of two maps' magnitudes.
+    """Compute the mean over pictures of the rank correlation of two maps' magnitudes.
 
     Args:
         first, second: (batch, 3, rows, columns).

@@ -33,7 +33,7 @@ Case = namedtuple('Case', 'ours path grid panel framed scaling true',
 
 
 def wrong(rgb, seed=0):
-    """What is made of a picture by mistakes that keep its size.
+    """Make of a picture what mistakes that keep its size make of it.
 
     Args:
         rgb: uint8 (rows, columns, 3).
@@ -54,7 +54,7 @@ def wrong(rgb, seed=0):
 
 
 def figure_of(panels, columns, side=224, gap=12, quality=75):
-    """A figure as notebooks of 2015 draw it: panels sampled, framed, in a grid, as a JPEG.
+    """Draw a figure as notebooks of 2015 do: panels sampled, framed, in a grid, as a JPEG.
 
     Args:
         panels: RGB uint8 arrays, square.
@@ -90,7 +90,7 @@ def photo_pairs(folder, photos=4):
     """
     names = ('rocket.jpg', 'astronaut.png', 'chelsea.png', 'coffee.png')
     data = images.bundled_photo().parent
-    own = [images.resize(images.crop_square(images.read(data / name)), 300) for name in names]
+    own = [images.square(images.read(data / name), 300) for name in names]
     path = Path(folder) / 'photos.jpg'
     path.write_bytes(figure_of(own, 2))
     found = {}
@@ -120,7 +120,7 @@ def painted_pairs(folder):
     path = folder / 'painted.jpg'
     path.write_bytes(figure_of([made.pop('first')], 1, side=150))
     for name, source in (('the photo', photo), ('the painting', painting)):
-        made[name] = images.resize(images.crop_square(images.read(source)), 160)
+        made[name] = images.square(images.read(source), 160)
     case = Case(made.pop('second'), path, (1, 1), 0)
     again = case._replace(ours=made.pop('third'))
     return {**cases_of('transfer', case, made), 'transfer, itself once more': again}
@@ -131,7 +131,7 @@ def same_pairs(folder):
     rgb = images.read(images.ASSETS / 'gallery' / 'styletransfer.png')
     path = Path(folder) / 'same.jpg'
     Image.fromarray(rgb).save(path, quality=90)
-    other = images.resize(images.crop_square(images.read(images.PAINTING)), min(rgb.shape[:2]))
+    other = images.square(images.read(images.PAINTING), min(rgb.shape[:2]))
     return cases_of('picture', Case(rgb, path, None, 0, framed=False), {'other picture': other})
 
 
@@ -148,15 +148,15 @@ def published_pairs(name, run, figures):
     ours = images.read(Path(run) / panel['ours']['file'])
     case = Case(ours, manifest.find(figure, figures), figure.grid, panel['at'], figure.framed,
                 figure.scaling)
-    others = {f'the {source}': images.resize(images.crop_square(images.read(
-        manifest.find_input(figure, source, figures))), len(ours)) for source in figure.inputs}
-    others['another photo and painting'] = images.resize(images.crop_square(images.read(
-        images.ASSETS / 'gallery' / 'styletransfer.png')), len(ours))
+    others = {f'the {source}': images.square(images.read(
+        manifest.find_input(figure, source, figures)), len(ours)) for source in figure.inputs}
+    others['another photo and painting'] = images.square(images.read(
+        images.ASSETS / 'gallery' / 'styletransfer.png'), len(ours))
     return cases_of(name, case, others)
 
 
 def cases_of(name, case, others):
-    """A true case, what is wrong with it by mistakes, and other pictures in its place.
+    """Make a true case, what is wrong with it by mistakes, and other pictures in its place.
 
     Args:
         name: begins the names of all.

@@ -14,20 +14,28 @@ class Canvas(namedtuple('Canvas', 'mean_pixel levels margin')):
     """mean_pixel: (3,), BGR; levels: what white is, 255 or 256; margin: pixels, cut off at last."""
 
     def array_of(self, rgb):
-        """A picture as the network takes it, float32 (1, 3, rows, columns)."""
+        """Convert a picture to what the network takes, float32 (1, 3, rows, columns)."""
         return images.prepare(rgb, self.mean_pixel, self.levels)
 
     def picture_of(self, x, shape):
-        """The RGB picture of a flat array that is painted at this shape, without its margin."""
+        """Convert a flat array that is painted at this shape to RGB, without its margin.
+
+        Args:
+            x: float64, flat or of the shape, BGR minus mean.
+            shape: (1, 3, rows, columns), the margin included.
+
+        Returns:
+            uint8 (rows - 2 * margin, columns - 2 * margin, 3).
+        """
         return images.trim(images.deprocess(np.reshape(x, shape), self.mean_pixel, self.levels),
                            self.margin)
 
     def limits(self):
-        """What pixels should lie between by the range term, (lowest, highest), each (3,)."""
+        """Tell what pixels should lie between by the range term, (lowest, highest), each (3,)."""
         return tuple(limit * self.levels / 255 - self.mean_pixel for limit in SOFT_LIMITS)
 
     def bounds(self, shape):
-        """(black, white) of each number of a picture, flat float64 arrays."""
+        """Give (black, white) of each number of a picture, flat float64 arrays."""
         return tuple(np.broadcast_to(self.array_of(np.full((1, 1, 3), level, 'uint8')), shape)
                      .ravel().astype('float64') for level in (0, 255))
 

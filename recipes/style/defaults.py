@@ -95,7 +95,7 @@ NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
 
 
 def settings_of(implementation, model):
-    """The constants that hold where the command line says nothing, with layers' names.
+    """List the constants that hold where the command line says nothing, with layers' names.
 
     Raises:
         ArchiveError: unknown network.

@@ -55,7 +55,7 @@ def paint_grid(options, prepare, paint):
 
 
 def options_of(cell, options):
-    """The options that a cell of the grid is painted with."""
+    """List the options that a cell of the grid is painted with."""
     one = copy.deepcopy(options)
     for option, value in cell:
         setattr(one, option.replace('-', '_'), GRID[option](value))
@@ -63,5 +63,5 @@ def options_of(cell, options):
 
 
 def in_words(cell, between=', '):
-    """What a cell of the grid is painted with, in words."""
+    """Say what a cell of the grid is painted with."""
     return between.join(f'{name} {value}' for name, value in cell)

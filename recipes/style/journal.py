@@ -115,7 +115,7 @@ def _field(name, array):
 
 
 def dtype_of(name):
-    """The type of a field in its file."""
+    """Tell the type of a field in its file."""
     return 'int64' if name in ('number', 'phase', 'began', 'seed') else 'float64'
 
 
@@ -271,7 +271,7 @@ class Journal:
         self.watch.show(totals, list(range(self.number + 1)), left, ended, at_once)
 
     def wants_frame(self, history):
-        """Whether it is time for a frame of the process, after these evaluations of the phase."""
+        """Tell whether it is time for a frame, after these evaluations of the phase."""
         return bool(self.every) and (len(self.earlier) + len(history)) % self.every == 0
 
     def keep_frame(self, history, picture):
@@ -300,7 +300,7 @@ class Journal:
                              losses=dict(zip(self.names, best.tolist())))
 
     def total(self, terms):
-        """The loss that is reported: without what acts in the gradient only."""
+        """Compute the loss that is reported: without what acts in the gradient only."""
         return float(np.asarray(terms)[self.counted].sum())
 
     def save_figures(self):
@@ -327,7 +327,7 @@ class Journal:
 
 
 def figure_sized(picture):
-    """A picture no larger than the figure can show, so that few bytes wait for it."""
+    """Reduce a picture to what the figure can show, so that few bytes wait for it."""
     rows, columns = picture.shape[:2]
     factor = LARGEST / max(rows, columns)
     if factor >= 1:

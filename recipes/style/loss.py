@@ -327,13 +327,13 @@ def in_regions(pictures):
 
 
 def only(sums):
-    """The loss of a term that is a sum over positions itself."""
+    """Give the loss of a term that is a sum over positions itself."""
     (loss,) = sums
     return loss
 
 
 def shared(ndim, name):
-    """A shared variable of so many axes, to be set."""
+    """Make a shared variable of so many axes, to be set."""
     return theano.shared(np.zeros((1,) * ndim, theano.config.floatX), name)
 
 

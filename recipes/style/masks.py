@@ -14,7 +14,7 @@ SOFTNESS = 1 / 50  # of the shorter side: how far what is painted over is smooth
 
 
 def read(path):
-    """Return a mask, RGB uint8 (rows, columns, 3).
+    """Read a mask, RGB uint8 (rows, columns, 3).
 
     Raises:
         ArchiveError: it is no picture, or has more than 8 colours.
@@ -28,7 +28,11 @@ def read(path):
 
 
 def colours_of(mask):
-    """Return the colours in a mask, a sorted list of (red, green, blue)."""
+    """List the colours in a mask, a sorted list of (red, green, blue).
+
+    Args:
+        mask: RGB uint8 (rows, columns, 3).
+    """
     return [tuple(map(int, colour)) for colour in colours.distinct(mask)]
 
 
@@ -55,7 +59,7 @@ def check_shape(path, mask, whose, rgb):
 
 
 def same_shape(shape, other):
-    """Whether two pictures (rows, columns, ...) may be one at two sizes: within a pixel."""
+    """Tell whether two pictures (rows, columns, ...) may be one at two sizes: within a pixel."""
     small, large = sorted((shape[:2], other[:2]), key=lambda lengths: lengths[0] * lengths[1])
     return any(abs(small[one] - large[one] * small[by] / large[by]) <= 1
                for one, by in ((0, 1), (1, 0)))
@@ -75,22 +79,26 @@ def check(photo_mask, painting_masks):
 
 
 def hexadecimal(colour):
-    """Return a colour as '#rrggbb'."""
+    """Write a colour as '#rrggbb'."""
     return '#{:02x}{:02x}{:02x}'.format(*colour)
 
 
 def resize_to(mask, rows, columns):
-    """Return a mask with so many rows and columns, and no new colours."""
+    """Resize a mask to so many rows and columns, and no new colours.
+
+    Args:
+        mask: RGB uint8 (rows, columns, 3).
+    """
     return np.array(Image.fromarray(mask).resize((columns, rows), Image.NEAREST))
 
 
 def regions(mask, colours):
-    """Which pixels have which colour: float32 (colours, rows, columns) of 0 and 1."""
+    """Find which pixels have which colour: float32 (colours, rows, columns) of 0 and 1."""
     return np.array([(mask == colour).all(axis=2) for colour in colours], 'float32')
 
 
 def read_kept(path):
-    """How much each pixel of a painting counts, float32 (rows, columns), 0..1.
+    """Read how much each pixel of a painting counts, float32 (rows, columns), 0..1.
 
     Args:
         path: of a picture: white counts, black does not, grey in part.
@@ -106,12 +114,12 @@ def read_kept(path):
 
 
 def fitted(kept, rows, columns):
-    """How much each pixel counts, at another size."""
+    """Resize how much each pixel counts, float32, 0..1."""
     return np.array(Image.fromarray(kept, 'F').resize((columns, rows), Image.BILINEAR))
 
 
 def paint_over(rgb, kept):
-    """Return a picture in which what does not count is painted over with the colours around.
+    """Paint over what does not count of a picture with the colours around.
 
     What is left out of the statistics is seen by units around it all the same: those of conv5_1
     see 156 pixels of a VGG-19's input. So it goes out of the picture too.

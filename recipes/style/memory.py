@@ -30,7 +30,7 @@ Plan = namedtuple('Plan', 'core painting_core corrections bytes')
 
 
 def activations_per_pixel(net, layers):
-    """How many activations the network has for a pixel, down to the deepest layer."""
+    """Count the activations that the network has for a pixel, down to the deepest layer."""
     return _per_pixel(lasagne.layers.get_all_layers([net[name] for name in layers]))
 
 
@@ -76,7 +76,7 @@ class Needs:
         self.halos = tiles.halos(net, self.layers)
 
     def fixed(self, corrections):
-        """What is there whatever the tiles: process, weights, photo's features, optimiser.
+        """Estimate what is there whatever the tiles: process, weights, photo's features, optimiser.
         """
         pictures = (ADAM_PICTURES if self.adam
                     else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES
@@ -85,21 +85,21 @@ class Needs:
                 + pictures * DOUBLE * _size(self.shape))
 
     def of_window(self, core, shape, cost):
-        """What the largest window takes in a pass of this cost."""
+        """Estimate what the largest window takes in a pass of this cost."""
         pixels = 1
         for length, size, (_, before, after) in zip(shape[2:], core or shape[2:], self.halos):
             pixels *= length if core is None else min(length, before + size + after)
         return cost * self.per_pixel * pixels
 
     def in_all(self, plan):
-        """What a run takes by a plan."""
+        """Estimate what a run takes by a plan."""
         windows = [self.of_window(plan.core, self.shape, PUSH)]
         windows += [self.of_window(plan.painting_core, shape, LOOK)
                     for shape in self.painting_shapes]
         return self.fixed(plan.corrections) + max(windows)
 
     def largest_core(self, room, shape, cost):
-        """Return the core of the fewest tiles whose windows fit into so many bytes.
+        """Find the core of the fewest tiles whose windows fit into so many bytes.
 
         Returns:
             None where the whole picture fits; False where no tile does.
@@ -119,7 +119,7 @@ class Needs:
         return best and best[1]
 
     def _pixels_passed(self, core, shape):
-        """Return about how many pixels pass through the network, halos included."""
+        """Estimate how many pixels pass through the network, halos included."""
         total = 1
         for length, size, (_, before, after) in zip(shape[2:], core, self.halos):
             total *= length + (ceil(length / size) - 1) * (before + after)
@@ -127,7 +127,7 @@ class Needs:
 
 
 def plan(needs, limit, corrections):
-    """Return tiles, and corrections of L-BFGS, that keep a run below a limit.
+    """Find tiles, and corrections of L-BFGS, that keep a run below a limit.
 
     Args:
         needs: `Needs`.
@@ -162,12 +162,12 @@ def plan(needs, limit, corrections):
 
 
 def gigabytes(count):
-    """Return bytes in words, rounded up."""
+    """Put bytes into words, rounded up."""
     return f'{ceil(count / 1e7) / 100:.2f} GB'
 
 
 def _cores(length, stride):
-    """Return core lengths that cut a length into 1, 2, 3, ... tiles."""
+    """List core lengths that cut a length into 1, 2, 3, ... tiles."""
     most = min(MOST_TILES, ceil(length / stride))
     return sorted({ceil(length / count / stride) * stride for count in range(1, most + 1)},
                   reverse=True)

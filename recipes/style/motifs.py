@@ -1,10 +1,11 @@
 """Channels of a layer grouped into motifs: those that fire at the same things in a picture."""
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial.distance import pdist
 from skimage.transform import resize
+
+from recipes.common import clustering
 
 GRID = 48            # positions along the longer side of a heat map, at most
 BLUR = 0.03          # of the shorter side: what fires within it fires at the same thing
@@ -13,7 +14,7 @@ SILENT = 1e-6        # of the layer's largest activation: a channel below never 
 
 
 def silent(activation):
-    """Which channels never fire, boolean (channels,).
+    """Find which channels never fire, boolean (channels,).
 
     Args:
         activation: (channels, rows, columns), from 0 up.
@@ -22,7 +23,7 @@ def silent(activation):
 
 
 def normalised(activation):
-    """Return activations (channels, rows, columns) from 0 to 1, each channel by its own white."""
+    """Scale activations (channels, rows, columns) to 0..1, each channel by its own white."""
     white = np.percentile(activation, WHITE, axis=(1, 2))
     white = np.where(white > 0, white, activation.max(axis=(1, 2)))
     white = np.where(white > 0, white, 1)
@@ -30,12 +31,12 @@ def normalised(activation):
 
 
 def smoothed(maps):
-    """Return maps (channels, rows, columns), blurred by what is seen as one thing."""
+    """Blur maps (channels, rows, columns) by what is seen as one thing."""
     return gaussian_filter(maps, (0, *[BLUR * min(maps.shape[1:])] * 2))
 
 
 def group(activation, count=None):
-    """Return the motif of each channel, int (channels,): 0 up, strongest first, -1 where silent.
+    """Find the motif of each channel, int (channels,): 0 up, strongest first, -1 where silent.
 
     Average linkage by the correlation of blurred maps.
 
@@ -53,8 +54,7 @@ def group(activation, count=None):
         with np.errstate(invalid='ignore'):  # a channel that fires everywhere alike has none
             distances = pdist(maps.reshape(len(alive), -1), 'correlation')
         distances = np.clip(np.nan_to_num(distances, nan=1.0), 0, 2)
-        found = fcluster(linkage(distances, 'average'), count or round(len(alive) ** 0.5),
-                         'maxclust')
+        found = clustering.groups(distances, count or round(len(alive) ** 0.5))
     strength = {number: activation[alive[found == number]].sum() for number in np.unique(found)}
     order = sorted(strength, key=lambda number: (-strength[number], number))
     motifs[alive] = [order.index(number) for number in found]
@@ -62,7 +62,7 @@ def group(activation, count=None):
 
 
 def heats(activation, motifs):
-    """Return where each motif fires, float64 (motifs, rows, columns), 0..1.
+    """Map where each motif fires, float64 (motifs, rows, columns), 0..1.
 
     A motif's map is the mean of its channels', blurred; its median over the picture is 0, as every
     channel fires a little nearly everywhere, and its largest is 1.
@@ -81,7 +81,7 @@ def heats(activation, motifs):
 
 
 def on_grid(maps, shape):
-    """Return maps (n, rows, columns) of 0..1 as uint8, no finer than a grid of GRID.
+    """Resize maps (n, rows, columns) of 0..1 to uint8, no finer than a grid of GRID.
 
     Args:
         maps: of a layer.
@@ -96,7 +96,7 @@ def on_grid(maps, shape):
 
 
 def extent(map_, pixels):
-    """How large the places are at which a channel fires, in pixels across.
+    """Measure how large the places are at which a channel fires, in pixels across.
 
     Args:
         map_: (rows, columns) of 0..1.

@@ -202,12 +202,12 @@ def add_process_options(group):
 
 
 def dashed(name):
-    """An attribute's name as its option is written."""
+    """Write an attribute's name as its option."""
     return {'round': 'from'}.get(name, name.replace('_', '-'))
 
 
 def defaults(name):
-    """The help text that says what an option's default depends on."""
+    """Write the help text that says what an option's default depends on."""
     told = {}
     for words, settings in (('vgg19_small', EMBEDDED), ('vgg19_quarter', EARLIER),
                             ('networks that are no VGG', ARCHIVE_OF_OTHERS._replace(**NORMALISED)),

@@ -23,7 +23,7 @@ VERSION = 1
 
 
 def remembered(options):
-    """The options that a run goes on with, for run.json; paths from anywhere."""
+    """Collect the options that a run goes on with, for run.json; paths from anywhere."""
     kept = {name: value for name, value in vars(options).items()
             if name not in (*OF_THE_MOMENT, 'grid')}
     for name in ('content', 'weights', 'init', 'features'):

@@ -76,7 +76,7 @@ class Scene:
 
     @property
     def guided(self):
-        """Whether positions of photo or paintings count differently."""
+        """Tell whether positions of photo or paintings count differently."""
         return self.colours_of_regions is not None or any(kept is not None for kept in self.kept)
 
     @property
@@ -88,7 +88,7 @@ class Scene:
 
     @property
     def degrades(self):
-        """Whether the style is taken from less than the paintings are."""
+        """Tell whether the style is taken from less than the paintings are."""
         return (self.bits is not None or any(palette is not None for palette in self.palettes)
                 or any(kept is not None for kept in self.kept))
 
@@ -119,7 +119,7 @@ class Scene:
         return self._cropped(alpha)
 
     def with_alpha(self, rgb):
-        """A picture with the photo's transparency, RGBA, where that is to be kept."""
+        """Add the photo's transparency to a picture, RGBA, where that is to be kept."""
         if self.alpha is None:
             return rgb
         return np.dstack([rgb, images.resize_to(self.alpha, *rgb.shape[:2])])
@@ -198,31 +198,31 @@ class Scene:
         return images.crop_square(picture) if self.crop else picture
 
     def shapes(self):
-        """The shape of the picture that each phase paints, its margin included."""
+        """Compute the shape of the picture that each phase paints, its margin included."""
         margins = 2 * self.margin
         return [(1, 3, *(length + margins for length in images.fitted(self.photo.shape, size)))
                 for size in map(self.shorter_side, range(self.phases))]
 
     def shorter_side(self, phase):
-        """The shorter side of the photo in a phase, in pixels: half of the next phase's."""
+        """Compute the shorter side of the photo in a phase, in pixels: half of the next phase's."""
         return max(images.SMALLEST, round(self.size / 2 ** (self.phases - 1 - phase)))
 
     def painting_size(self, phase):
-        """The shorter side of the paintings in a phase, in pixels."""
+        """Compute the shorter side of the paintings in a phase, in pixels."""
         return max(images.SMALLEST, round(self.shorter_side(phase) * self.style_scale))
 
     def painting_shapes(self, phase):
-        """The shapes of the paintings in a phase, (1, 3, rows, columns) each."""
+        """Compute the shapes of the paintings in a phase, (1, 3, rows, columns) each."""
         size = self.painting_size(phase)
         return [(1, 3, *images.fitted(rgb.shape, size)) for rgb in self.paintings]
 
     def photo_at(self, phase):
-        """The photo in a phase, without margin, in its own colours."""
+        """Resize the photo to a phase, without margin, in its own colours."""
         size = images.fitted(self.photo.shape, self.shorter_side(phase))
         return images.resize_to(self.photo, *size)
 
     def photo_to_match(self, phase):
-        """The photo in a phase with its margin, RGB, and its regions, or None.
+        """Prepare the photo in a phase with its margin, RGB, and its regions, or None.
 
         The photo has a mirrored margin, which is painted too and cut off at the end: at the border
         convolutions see zeros beyond it, and a strip of 4 to 8 pixels turns out too bright.
@@ -237,7 +237,7 @@ class Scene:
         return picture, regions
 
     def degraded(self, index, phase):
-        """A painting in a phase as its statistics are taken, RGB: what does not count
+        """Prepare a painting in a phase for its statistics, RGB uint8: what does not count
         painted over, in the colours and bits that are left to it."""
         rgb, kept = self.paintings[index], self.kept[index]
         size = images.fitted(rgb.shape, self.painting_size(phase))
@@ -249,7 +249,7 @@ class Scene:
         return rgb if self.bits is None else palettes.with_bits(rgb, self.bits)
 
     def painting_regions(self, index, phase):
-        """How much each pixel of a painting counts in each region, or None."""
+        """Compute how much each pixel of a painting counts in each region, or None."""
         if not self.guided:
             return None
         mask, kept = self.painting_masks[index], self.kept[index]
@@ -259,23 +259,23 @@ class Scene:
         return regions if kept is None else regions * masks.fitted(kept, *size)
 
     def in_grey(self, rgb):
-        """A picture as it is painted: its luminance, where only that is."""
+        """Convert a picture to how it is painted: to its luminance, where only that is."""
         return colours.as_grey(colours.luminance(rgb)) if self.colour_way == 'luminance' else rgb
 
     def in_its_colours(self, phase, picture):
-        """A painted picture, with the photo's colours where only its luminance is painted."""
+        """Give a painted picture the photo's colours where only its luminance is painted."""
         return colours.with_colours_of(self.photo_at(phase), picture) \
             if self.colour_way == 'luminance' else picture
 
     def start(self, phase):
-        """The picture to start from in a phase, without margin; None for noise."""
+        """Resize the picture to start from in a phase, without margin; None for noise."""
         if self.first is None:
             return None
         size = images.fitted(self.photo.shape, self.shorter_side(phase))
         return self.in_grey(images.resize_to(self.first, *size))
 
     def hashes(self):
-        """What the pixels of all pictures are told apart by, for run.json."""
+        """Collect what the pixels of all pictures are told apart by, for run.json."""
         return {'photo_pixels': runs.pixel_hash(self.photo),
                 'painting_pixels': [runs.pixel_hash(rgb) for rgb in self.paintings],
                 'alpha_pixels': None if self.alpha is None else runs.pixel_hash(self.alpha),
@@ -290,7 +290,7 @@ class Scene:
 
 
 def _both(kept, other):
-    """How much pixels count that may be left out by either; None is everything."""
+    """Multiply how much pixels count that may be left out by either; None is everything."""
     if kept is None or other is None:
         return other if kept is None else kept
     return kept * masks.fitted(other, *kept.shape)

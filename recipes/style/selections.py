@@ -41,7 +41,7 @@ class Selection(namedtuple('Selection', 'path model picture pixels threshold cha
     """
 
     def kept(self, rgb):
-        """How much each pixel of the picture counts, float32 (rows, columns) of 0 and 1.
+        """Map how much each pixel of the picture counts, float32 (rows, columns) of 0 and 1.
 
         Args:
             rgb: the picture, of any size.
@@ -68,7 +68,7 @@ class Selection(namedtuple('Selection', 'path model picture pixels threshold cha
         return left
 
     def channels_kept(self, layers):
-        """Return layer to the int64 array of its kept channels, for those that lack some."""
+        """Map each layer to the int64 array of its kept channels, for those that lack some."""
         return {layer: np.setdiff1d(np.arange(self.channels[layer]), self.dropped[layer])
                 for layer in layers if self.dropped.get(layer)}
 
@@ -96,7 +96,7 @@ class Selection(namedtuple('Selection', 'path model picture pixels threshold cha
 
 
 def read(path):
-    """Return the `Selection` in a file.
+    """Read the `Selection` in a file.
 
     Raises:
         ArchiveError: it is none, or something in it cannot be.
@@ -124,7 +124,7 @@ def read(path):
 
 
 def told(problem):
-    """Return in words what is wrong."""
+    """Say what is wrong."""
     return f'{problem.args[0]!r} is missing' if isinstance(problem, KeyError) else str(problem)
 
 

@@ -53,7 +53,7 @@ class Tiling:
                        for layer in self.layers]
 
     def units(self, tile):
-        """Return the core's positions in each layer, in the picture: integers (layers, 4)."""
+        """Compute the core's positions in each layer, in the picture: integers (layers, 4)."""
         if self.core is None:
             shapes = [lasagne.layers.get_output_shape(self.net[layer], self.shape)
                       for layer in self.layers]
@@ -70,7 +70,7 @@ class Tiling:
         return np.array(places, int).reshape(-1, 4)
 
     def cores(self, tile):
-        """Return the core's positions in the window, for each layer and the pixels.
+        """Compute the core's positions in the window, for each layer and the pixels.
 
         The pixels have one row and column more, where there is one: the total variation takes the
         steps from the core's pixels to their neighbours.
@@ -107,7 +107,7 @@ class Tiling:
 
 
 def halos(net, layers):
-    """Return for rows and columns (stride, halo before, halo after) of tiles, in pixels.
+    """Compute (stride, halo before, halo after) of tiles for rows and columns, in pixels.
 
     The stride is the deepest layer's. The halo is what positions see beyond their own cell, half
     the receptive field, rounded up to the stride.
@@ -130,7 +130,7 @@ def halos(net, layers):
 
 
 def _along(length, core, stride, before, after):
-    """Return [(window, core)] along one axis, each (first, end)."""
+    """List [(window, core)] along one axis, each (first, end)."""
     if core % stride or core <= 0:
         raise ValueError(f'a core of {core} pixels is no multiple of the stride {stride}')
     starts = list(range(0, length, core))
@@ -142,6 +142,6 @@ def _along(length, core, stride, before, after):
 
 
 def window(x, place):
-    """Return the rows and columns (first, end, first, end) of the last two axes, as a view."""
+    """Cut out the rows and columns (first, end, first, end) of the last two axes, as a view."""
     first, end, begin, stop = place
     return x[..., first:end, begin:stop]

@@ -61,19 +61,19 @@ class Watch:
 
 
 def picture(file, words_):
-    """Return a picture of the run with what it is below."""
+    """Show a picture of the run, and below it what it is."""
     return f'<figure><img src="{file}" alt="{words_}"><figcaption>{words_}</figcaption></figure>'
 
 
 def words(seconds):
-    """Return a time in words."""
+    """Put a time into words."""
     if seconds < 90:
         return f'{seconds:.0f} seconds'
     return f'{seconds / 60:.0f} minutes' if seconds < 5400 else f'{seconds / 3600:.1f} hours'
 
 
 def curves(history, names):
-    """Return the loss and its terms over the evaluations as an SVG drawing with a legend, on a
+    """Draw the loss and its terms over the evaluations as an SVG drawing with a legend, on a
     scale of powers of ten.
 
     Args:
@@ -118,16 +118,16 @@ class Scale:
         self.count, self.top, self.decades = count, top, decades
 
     def along(self, place):
-        """How far from the left an evaluation is drawn, by its place from 0."""
+        """Compute how far from the left an evaluation is drawn, by its place from 0."""
         return LEFT + WIDTH * place / (self.count - 1)
 
     def down(self, value):
-        """How far from the top a loss is drawn; what is below the edge, there."""
+        """Compute how far from the top a loss is drawn; what is below the edge, there."""
         below = self.top - log10(value) if value > 0 else self.decades
         return TOP + HEIGHT * min(1.0, below / self.decades)
 
     def grid(self, evaluations):
-        """Return lines at the powers of ten, and words at both axes, a list of SVG elements."""
+        """Draw lines at the powers of ten, and words at both axes, a list of SVG elements."""
         found = []
         for power in range(ceil(self.top - self.decades), floor(self.top) + 1):
             down = self.down(10.0 ** power)

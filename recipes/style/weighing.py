@@ -74,7 +74,12 @@ def balanced(style_loss, weights, start, noise=None):
 
 
 def gradient_norms(style_loss, picture):
-    """Sum the absolute gradient of each term by itself, name to float."""
+    """Sum the absolute gradient of each term by itself, name to float.
+
+    Args:
+        style_loss: `loss.StyleLoss`, aimed; its weights are changed.
+        picture: (1, 3, rows, columns), BGR minus mean.
+    """
     norms = {}
     for name in style_loss.names:
         style_loss.weigh({other: float(other == name) for other in style_loss.names})

@@ -34,7 +34,7 @@ def prepare(options):
             extents.require_positions(net, options.style_layers, shape, 'the painting')
     plan = plan_memory(options, net, scene)
     return Work(options, scene, net, Canvas(mean_pixel, options.levels, options.margin), plan,
-                describe(options, scene, plan))
+                describe(options, scene, plan, net))
 
 
 def read_scene(options):
@@ -56,14 +56,14 @@ def plan_memory(options, net, scene):
     return memory.plan(needs, options.memory, None if adam else options.corrections)
 
 
-def describe(options, scene, plan):
+def describe(options, scene, plan, net):
     """List every parameter that decides the pixels, for run.json and inside the pictures."""
     names = ('impl size crop margin seed phases evals content_weight style_weight tv_weight '
              'content_layers style_layers style_statistics style_scale style_blend '
              'style_palette style_bits colours '
              'optimiser bounds normalise_gradients')
     init = options.init
-    return {**command_line.described(options, names),
+    return {**command_line.described(options, names, net),
             'init': init if init in ('noise', 'content') else runs.pixel_hash(scene.first),
             'range_weight': options.range_weight or None,
             'rounds': options.rounds if options.phases > 1 else None,

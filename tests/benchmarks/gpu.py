@@ -6,7 +6,7 @@
 1. For each recipe's compiled function: the ops that run on the device and on the host, what a call
    sends and fetches, XLA's compile time, and the largest difference from Theano's C.
 2. Gatys' loss and gradient, VGG-19 to conv5_1 with random weights, against PyTorch on the same
-   card, both in full float32 and with all transfers: processes take turns. Aim: 1.3 or less.
+   card, both in full float32 and with all transfers, timed interleaved. Aim: 1.3 or less.
 3. The default job from process start to PNG, twice; whether both have the same bytes.
 
 `--device xla-cpu` shows without a GPU what would be measured.
@@ -22,9 +22,9 @@ import models  # noqa: F401
 from models.runtime.xla import devices
 
 import compiled
+import interleaved_timing
 import numpy as np
 import styletransfer
-import turns
 
 FIELDS = ('programs', 'compiling', 'sent', 'sent_bytes', 'fetched', 'fetched_bytes')
 
@@ -45,7 +45,7 @@ def main():
     show_recipes(options.device)
     os.environ[devices.VARIABLE] = options.device  # of the processes below
     devices.use('cpu')
-    turns.unset_what_holds_back()
+    interleaved_timing.unset_openblas_limits()
     with tempfile.TemporaryDirectory() as folder:
         if not options.skip_pytorch:
             theirs = 'cuda' if options.device.startswith('gpu') else 'cpu'

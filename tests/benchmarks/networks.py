@@ -3,12 +3,12 @@
     pip install -e '.[bench]'        (without a GPU, the CPU build of torch 2.13.0 first)
     python tests/benchmarks/networks.py [--repeats 15] [--tasks forward training guided ...]
 
-The archive, and PyTorch contiguous and channels last, are three processes that take turns. Medians
-of the time for a photo, and the ratio to PyTorch's better layout. forward: class scores. training:
-a step of gradient descent on all parameters. gradient, guided, deconvnet, occlusion: maps of a
-class, on the other side by captum; occlusion has a square of a fifth of the photo, in steps of a
-quarter of it, 16 at once. The networks are the embedded one, a VGG-16 with random weights at 224
-pixels, and for training a network like the embedded one.
+The archive, and PyTorch contiguous and channels last, are three processes, timed interleaved.
+Medians of the time for a photo, and the ratio to PyTorch's better layout. forward: class scores.
+training: a step of gradient descent on all parameters. gradient, guided, deconvnet, occlusion:
+maps of a class, on the other side by captum; occlusion has a square of a fifth of the photo, in
+steps of a quarter of it, 16 at once. The networks are the embedded one, a VGG-16 with random
+weights at 224 pixels, and for training a network like the embedded one.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import models
 
+import interleaved_timing
 import lasagne
 import numpy as np
 import theano
 import theano.tensor as T
-import turns
 
 from recipes import occlusion
 from recipes.common import images, projections
@@ -44,7 +44,7 @@ def main():
     options = parser.parse_args()
     if options.worker:
         return work(*options.worker)
-    turns.unset_what_holds_back()
+    interleaved_timing.unset_openblas_limits()
     with tempfile.TemporaryDirectory() as folder:
         for network in options.networks:
             for task in options.tasks:
@@ -57,7 +57,7 @@ def main():
 
 
 def load(network):
-    """Return the network and its mean; weights that do not come with the archive are random."""
+    """Load the network and its mean; weights that do not come with the archive are random."""
     if network == 'vgg19_quarter':
         net, _, mean_pixel = models.load(network)
         return net, mean_pixel
@@ -81,12 +81,12 @@ def save_problem(path, network, batch):
 
 
 def compare(problem, network, batch, task, repeats):
-    """Time one task on one batch, in turns, and print the table."""
+    """Time one task on one batch, interleaved, and print the table."""
     commands = {'archive': [sys.executable, __file__, '--worker', task, problem],
                 'PyTorch contiguous': [sys.executable, PYTORCH, task, problem, 'contiguous'],
                 'PyTorch channels last': [sys.executable, PYTORCH, task, problem, 'channels_last']}
-    rows = turns.take_turns(commands, repeats)
-    seconds = turns.median_seconds(rows)
+    rows = interleaved_timing.time_interleaved(commands, repeats)
+    seconds = interleaved_timing.median_seconds(rows)
     best = min(value for name, value in seconds.items() if name != 'archive')
     print(f'\n{task}, {network}, {SIZES[network]} pixels, batch {batch}, medians of {repeats}')
     for name, value in seconds.items():
@@ -96,7 +96,7 @@ def compare(problem, network, batch, task, repeats):
 
 
 def compile_task(task, net, photos, classes):
-    """Return a function that computes once, and gives what is to be compared."""
+    """Make a function that computes once, and gives what is to be compared."""
     layer = models.scores(net)
     if task in projections.METHODS:
         project = projections.compile_projection(net, [layer.name], task)
@@ -118,7 +118,7 @@ def compile_task(task, net, photos, classes):
 
 
 def occlude(look, photos, classes):
-    """Return how much each pixel of some photos matters for a class of each."""
+    """Measure how much each pixel of some photos matters for a class of each."""
     side = photos.shape[2] // 5
     squares = occlusion.squares_of(photos.shape[2:], side, side // 4)
     found = []

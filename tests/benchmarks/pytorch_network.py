@@ -18,7 +18,7 @@ FORMATS = {'contiguous': torch.contiguous_format, 'channels_last': torch.channel
 
 
 def build(problem):
-    """Return the problem's network, without softmax, as PyTorch modules."""
+    """Build the problem's network, without softmax, as PyTorch modules."""
     modules, flat = [], False
     names = [name for name in problem['layers'].tolist() if name != 'prob']
     for name in names:
@@ -45,7 +45,7 @@ def build(problem):
 
 
 def compile_task(task, network, photos, classes):
-    """Return a function that computes once, and gives what is to be compared."""
+    """Make a function that computes once, and gives what is to be compared."""
     if task == 'forward':
         def compute():
             with torch.inference_mode():

@@ -50,7 +50,7 @@ class Objective:
         return found
 
     def evaluate(self, x):
-        """Return (loss, gradient) at a float32 array (1, 3, rows, columns)."""
+        """Evaluate (loss, gradient) at a float32 array (1, 3, rows, columns)."""
         image = self.place(x).requires_grad_()
         seen = self.features(image)
         loss = 0

@@ -4,8 +4,8 @@
     python tests/benchmarks/styletransfer.py [--sizes 256 512] [--repeats 9] [--skip-jobs]
 
 1. Loss and gradient, VGG-19 to conv5_1 with random weights, and the embedded network, with the
-   notebook's objective: three processes (the archive; PyTorch contiguous and channels last) take
-   turns, so that a noisy machine is noisy for all. Medians, the ratio to PyTorch's better layout,
+   notebook's objective: three processes (the archive; PyTorch contiguous and channels last),
+   timed interleaved. Medians, the ratio to PyTorch's better layout,
    peak memory.
 2. A whole style transfer from process start to PNG against PyPI's neural-style 0.5.7: the same
    pictures, size, random weights of VGG-19 and number of evaluations. It needs torchvision, which
@@ -28,8 +28,8 @@ from statistics import median
 
 import models
 
+import interleaved_timing
 import numpy as np
-import turns
 from PIL import Image
 
 from recipes import styletransfer
@@ -52,7 +52,7 @@ def main():
     options = parser.parse_args()
     if options.worker:
         return evaluations(*options.worker)
-    turns.unset_what_holds_back()
+    interleaved_timing.unset_openblas_limits()
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
             for size in options.sizes:
@@ -67,7 +67,7 @@ def main():
 
 
 def options_of(arguments):
-    """Return the recipe's options for its command line."""
+    """Parse the recipe's options of its command line."""
     return styletransfer.parse([str(argument) for argument in arguments])
 
 
@@ -83,7 +83,7 @@ def save_problem(path, options, net, start, photo, painting, mean_pixel):
 
 
 def final_weights(options, net, shape):
-    """Return layers and the factors of their losses, as the other side reads them."""
+    """List layers and the factors of their losses, as the other side reads them."""
     weights = styletransfer.weigh(options, net, None, None, np.empty(shape, 'float32'))
     content, style = list(options.content_layers), list(options.style_layers)
     return {'content_layers': content, 'style_layers': style,
@@ -93,7 +93,7 @@ def final_weights(options, net, shape):
 
 
 def compare_evaluations(folder, model, size, repeats, device='cpu'):
-    """Time loss and gradient at one size, in turns, and print the table."""
+    """Time loss and gradient at one size, interleaved, and print the table."""
     problem = folder / f'{model}-{size}.npz'
     random = np.random.RandomState(0)
     net = (models.build(model, 'average_exc_pad', 'conv5_1') if model == 'vgg19'
@@ -110,8 +110,8 @@ def compare_evaluations(folder, model, size, repeats, device='cpu'):
         'PyTorch channels last': [sys.executable, TORCH, 'evaluations', problem, 'channels_last',
                                   device],
     }
-    results = turns.take_turns(commands, repeats)
-    seconds = turns.median_seconds(results)
+    results = interleaved_timing.time_interleaved(commands, repeats)
+    seconds = interleaved_timing.median_seconds(results)
     best = min(value for name, value in seconds.items() if name != 'archive')
     print(f'\nloss and gradient, {model} to conv5_1, {size}x{size}, medians of {repeats}')
     for name, rows in results.items():
@@ -140,7 +140,7 @@ def evaluations(model, problem):
 
 
 def compare_with_neural_style(folder, python):
-    """Time a whole style transfer at 256x256 by both, three times in turns, and print the ratio."""
+    """Time a whole style transfer at 256x256 by both, interleaved, three times; print the ratio."""
     net = models.build('vgg19', 'max', 'pool5')
     parameters = {name: value.get_value() for name, layer in net.items() if hasattr(layer, 'W')
                   for name, value in ((f'{name}.W', layer.W), (f'{name}.b', layer.b))}
@@ -188,7 +188,7 @@ def time_default_job(folder):
 
 
 def timed(command, **environment):
-    """Return how long a command takes, in seconds."""
+    """Measure how long a command takes, in seconds."""
     began = time.perf_counter()
     subprocess.run([str(part) for part in command], check=True,
                    env={**os.environ, **environment}, stdout=subprocess.DEVNULL)

@@ -145,9 +145,12 @@ def test_what_is_missing_or_wrong_is_told(folder, teacher, tmp_path):
     with pytest.raises(ArchiveError, match='no photo'):
         lower(tmp_path / 'empty', teacher, tmp_path / 'run')
     done = lower(folder, teacher, tmp_path / 'done', '--steps', 2)
-    with pytest.raises(ArchiveError, match='another steps'):
+    with pytest.raises(ArchiveError, match='other options .steps 2'):
         lower(folder, teacher, tmp_path / 'other', '--steps', 3, '--resume',
               done / 'checkpoint.npz')
+    with pytest.raises(ArchiveError, match='run that is finished'):
+        lower(folder, teacher, done, '--steps', 2, '--force', '--resume', done / 'checkpoint.npz')
+    assert (done / 'checkpoint.npz').exists()
     with pytest.raises(ArchiveError, match='no checkpoint'):
         lower(folder, teacher, tmp_path / 'third', '--resume', done / 'weights.npz')
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from recipes import styletransfer, train_all_cnn
-from recipes.common import runs
+from recipes.common import runs, training
 from recipes.style import journal, options as style_options, resuming, selections
 
 OTHERS = ('x', '', -1, 0, 1.5, 10 ** 30, float('inf'), float('nan'), True, [], {}, [None],
@@ -208,20 +208,18 @@ def test_a_changed_checkpoint_goes_on_or_is_one_line(tmp_path):
     parameters = {'model': 'all_cnn_c', 'size': 16, 'width': 0.05, 'epochs': 3, 'batch': 64,
                   'rate': 0.01, 'augment': False, 'seed': 1, 'classes': ['a', 'b'], 'train': 2,
                   'test': 0, 'pixels': '00ff'}
-    training = object.__new__(train_all_cnn.Training)  # without its functions, which take long
     net = train_all_cnn.models.build('all_cnn_c', width=0.05, classes=2)
-    training.parameters = train_all_cnn.lasagne.layers.get_all_params(net['prob'], trainable=True)
-    training.velocities = [train_all_cnn.theano.shared(np.zeros_like(parameter.get_value()),
-                                                       parameter.name)
-                           for parameter in training.parameters]
-    arrays = {**training.state(), 'history': np.array([[1, 0.01, 0.7, 50, np.nan]])}
-    arrays['parameters'] = np.array(json.dumps(parameters))
+    variables = train_all_cnn.lasagne.layers.get_all_params(net['prob'], trainable=True)
+    arrays = {name: np.asarray(value) for name, value in training.checkpoint_arrays(
+        variables, parameters, 1, [[1, 0.01, 0.7, 50, np.nan]]).items()}
 
     def resumed(arrays):
         np.savez(tmp_path / 'checkpoint.npz', **arrays)
-        return training.resume(tmp_path / 'checkpoint.npz', parameters)
+        return training.load_checkpoint(tmp_path / 'checkpoint.npz', variables, parameters,
+                                        parameters['epochs'], len(train_all_cnn.HISTORY))
 
-    assert len(resumed(arrays)) == 1
+    progress = resumed(arrays)
+    assert progress.step == len(progress.history) == 1
     refused = set()
     for name, other in array_changes(arrays):
         try:
@@ -232,7 +230,7 @@ def test_a_changed_checkpoint_goes_on_or_is_one_line(tmp_path):
     for _, other in changes(parameters, 0, 2):
         if json.dumps(other) != json.dumps(parameters):
             with pytest.raises(ArchiveError, match='other options'):
-                resumed({**arrays, 'parameters': np.array(json.dumps(other))})
+                resumed({**arrays, 'settings': np.array(json.dumps(other))})
     assert refused == set(arrays)
 
 

@@ -3,13 +3,14 @@
 import csv
 
 import models
+from models.weights import files
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from recipes import saliency, train_all_cnn
-from recipes.common import photos, projections
+from recipes.common import photos, projections, runs
 
 SMALL = ['--width', '0.1', '--batch', '16', '--rate', '0.05', '--quiet']
 
@@ -66,10 +67,30 @@ def test_a_checkpoint_goes_on_to_the_same_bytes(finished, tmp_path, stripes, mon
         train_all_cnn.main([*arguments, '--out', str(tmp_path / 'first')])
     assert len(epochs_of(tmp_path / 'first')) == 2
     monkeypatch.setattr(train_all_cnn.Training, 'epoch', original)
-    train_all_cnn.main([*arguments, '--out', str(tmp_path / 'second'), '--resume',
-                        str(tmp_path / 'first' / 'checkpoint.npz')])
-    for name in ('weights.npz', 'epochs.csv'):
-        assert (tmp_path / 'second' / name).read_bytes() == (finished / name).read_bytes()
+    # Into its own folder: --force removes what is there, and the checkpoint was read before.
+    checkpoint = tmp_path / 'first' / 'checkpoint.npz'
+    sha256 = files.sha256(checkpoint)
+    train_all_cnn.main([*arguments, '--out', str(tmp_path / 'first'), '--force', '--resume',
+                        str(checkpoint)])
+    for name in ('weights.npz', 'epochs.csv', 'checkpoint.npz'):
+        assert (tmp_path / 'first' / name).read_bytes() == (finished / name).read_bytes()
+    assert runs.read_record(tmp_path / 'first')['resumed_from'] == sha256
+
+
+def test_a_checkpoint_of_an_earlier_version_is_one_line_and_stays(tmp_path, error_of, stripes,
+                                                                   monkeypatch):
+    """It had an array for each parameter by name, and the options as `parameters`."""
+    monkeypatch.setattr(train_all_cnn.Training, 'compile_functions', lambda self: (None, None))
+    (tmp_path / 'run').mkdir()
+    checkpoint = tmp_path / 'run' / 'checkpoint.npz'
+    np.savez(checkpoint, **{'conv1_1.W': np.zeros(3), 'velocity conv1_1.W': np.zeros(3),
+                            'history': np.zeros((1, 5)), 'parameters': '{"model": "all_cnn_c"}'})
+    before = checkpoint.read_bytes()
+    status, errors = error_of(train_all_cnn.main, [
+        stripes, *SMALL, '--out', tmp_path / 'run', '--force', '--resume', checkpoint])
+    assert status == 2 and errors.count('\n') == 1
+    assert 'of an earlier version' in errors and 'train anew without --resume' in errors
+    assert checkpoint.read_bytes() == before
 
 
 def test_the_saved_network_loads_and_gives_the_same_classes(finished, stripes):
@@ -163,7 +184,7 @@ def save(path, **arrays):
 
 @pytest.mark.parametrize('arguments, words', [
     (['--model', 'vgg16'], ['--model']),
-    (['--resume', 'nowhere.npz'], ['nowhere.npz is no checkpoint']),
+    (['--resume', 'nowhere.npz'], ['no checkpoint nowhere.npz']),
     (['--resume', '{checkpoint}', '--epochs', '4', '--seed', '9'], ['other options (', 'seed 1']),
     (['--resume', '{checkpoint}', '--epochs', '4', '--model', 'conv_pool_cnn_c'],
      ['other options', 'model all_cnn_c']),

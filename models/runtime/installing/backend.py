@@ -80,7 +80,7 @@ def with_theano(prepare, metadata_directory):
 
 
 def theano_wheel():
-    """The path of Theano's wheel, which is built where it is not there yet (3 seconds)."""
+    """Find the path of Theano's wheel, which is built where it is not there yet (3 seconds)."""
     if not list(WHEELS.glob('*.whl')):
         # pip hides what it has installed for this build behind a sitecustomize of its own; by
         # sys.path the command below has it, setuptools and pip, behind ours.

@@ -45,7 +45,7 @@ def apply():
 
 
 def of_environment():
-    """The device that ARCHIVE_DEVICE names, or the CPU.
+    """Find the device that ARCHIVE_DEVICE names, or the CPU.
 
     Raises:
         CannotRun: it names something else.
@@ -62,7 +62,7 @@ def is_name(text):
 
 
 def current():
-    """The `Device` in use."""
+    """Tell the `Device` in use."""
     return _current
 
 
@@ -144,12 +144,12 @@ def import_jax(name, platform):
 
 
 def install(platform):
-    """The command that brings JAX for a platform."""
+    """Write the command that brings JAX for a platform."""
     return INSTALL if platform == 'gpu' else "pip install -e '.[test]'"
 
 
 def reason(jax, problem):
-    """In words why JAX has no GPU, and what to do.
+    """Say why JAX has no GPU, and what to do.
 
     Args:
         jax: the module.
@@ -166,7 +166,7 @@ def reason(jax, problem):
 
 
 def version(package):
-    """The version of a package, or None where it is not installed."""
+    """Read the version of a package, or None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -174,7 +174,7 @@ def version(package):
 
 
 def driver():
-    """The version of NVIDIA's driver, or None where there is none."""
+    """Read the version of NVIDIA's driver, or None where there is none."""
     try:
         found = re.search(r'Kernel Module.*?\s(\d+(?:\.\d+)+)\s', DRIVER.read_text())
     except OSError:
@@ -183,7 +183,7 @@ def driver():
 
 
 def description():
-    """What run.json says of the device: its name, and of JAX's also its kind and versions."""
+    """Tell what run.json says of the device: its name, and of JAX's also its kind and versions."""
     if _current.jax is None:
         return {'name': 'cpu'}
     gpu = {'driver': driver()} if _current.jax.platform == 'gpu' else {}
@@ -191,14 +191,14 @@ def description():
 
 
 def memory():
-    """The bytes of memory that programs may take on the device, or None where it is the machine's.
+    """Tell the bytes that programs may take on the device, or None where it is the machine's.
     """
     stats = _current.jax.memory_stats() if _current.jax is not None else None
     return (stats or {}).get('bytes_limit')
 
 
 def seconds_of_work():
-    """A clock in seconds that stands still while XLA compiles; for estimates of time.
+    """Read a clock in seconds that stands still while XLA compiles; for estimates of time.
 
     XLA compiles when a function is first called with arrays of some shapes, for seconds.
     """

@@ -13,7 +13,7 @@ PRECISION = lax.Precision.HIGHEST
 
 
 def integers(values):
-    """What is known as a tuple of Python's integers."""
+    """Convert what is known to a tuple of Python's integers."""
     return tuple(int(value) for value in values)
 
 
@@ -40,7 +40,7 @@ def to_kernels(op, x, above, size):
 
 
 def transposed(linear, shape, above):
-    """The transpose of a linear function of arrays of a shape, at `above`."""
+    """Compute the transpose of a linear function of arrays of a shape, at `above`."""
     return jax.linear_transpose(linear, jax.ShapeDtypeStruct(shape, above.dtype))(above)[0]
 
 
@@ -63,7 +63,7 @@ def sums_of(x, windows):
 
 
 def divisors(op, x, windows):
-    """What the sums of windows are divided by, of a shape that goes with the output's."""
+    """Compute what the sums of windows are divided by, of a shape that goes with the output's."""
     total = np.ones((), x.dtype)
     for length, size, stride, (before, after) in zip(x.shape, *windows):
         starts = np.arange((length + before + after - size) // stride + 1) * stride - before

@@ -86,7 +86,7 @@ def prepare(device):
 
 
 def mode():
-    """The mode of `theano.function` that compiles for the device in use."""
+    """Make the mode of `theano.function` that compiles for the device in use."""
     chosen = Mode(JaxLinker(), Query(include=['fast_run'], exclude=EXCLUDED))
     for names, choose in ((theano.config.optimizer_excluding, chosen.excluding),
                           (theano.config.optimizer_including, chosen.including)):
@@ -228,7 +228,7 @@ class Program:
         return compiled
 
     def traced(self, fixed):
-        """The function that JAX traces: from values, index to value, to a list of outputs."""
+        """Make the function that JAX traces: from values, index to value, to a list of outputs."""
         def run(values):
             return rules.evaluate(self.nodes, self.fgraph.outputs, {
                 self.fgraph.inputs[index]: value for index, value in {**fixed, **values}.items()})
@@ -252,7 +252,7 @@ def failures_told():
 
 
 def on_device(container):
-    """The value of a shared variable on the device; it is sent where it has been replaced.
+    """Read the value of a shared variable on the device; it is sent where it has been replaced.
 
     The array becomes read-only: whoever writes into it behind Theano's back gets an error, since
     the copy on the device would not follow.
@@ -275,7 +275,7 @@ def _sent(value):
 
 
 def _fetched(value):
-    """A value of the device as an array that may be written into."""
+    """Fetch a value of the device into an array that may be written into."""
     counts.fetched += 1
     counts.fetched_bytes += value.nbytes
     return np.array(value)
@@ -298,7 +298,7 @@ def check(fgraph, nodes):
 
 
 def expression(node):
-    """A node in words: its formula, shortened, and the line of code that it comes from."""
+    """Describe a node: its formula, shortened, and the line of code that it comes from."""
     formula = theano.pp(node.outputs[0])
     formula = formula if len(formula) <= 200 else f'{formula[:200]} ...'
     trace = getattr(node.outputs[0].tag, 'trace', None)
@@ -309,7 +309,7 @@ def expression(node):
 
 
 def shaping_inputs(fgraph, nodes):
-    """The indices of those inputs whose values decide shapes, and so must be known in advance.
+    """List the indices of those inputs whose values decide shapes, and so must be known in advance.
 
     Raises:
         CannotLink: a shape depends on floats, or on large arrays.

@@ -75,7 +75,7 @@ def performed(node, inputs):
 
 
 def rule_of(node):
-    """The rule of a node, a function of (op, *inputs), or None where there is none."""
+    """Find the rule of a node, a function of (op, *inputs), or None where there is none."""
     op = node.op
     if isinstance(op, elemwise.Elemwise):
         function = scalar_function(op.scalar_op)
@@ -97,7 +97,7 @@ SHAPING = {  # op to which of its inputs do
 
 
 def shaping_inputs(node):
-    """The inputs of a node whose values decide shapes; of indices, the bounds of slices."""
+    """List the inputs of a node whose values decide shapes; of indices, the bounds of slices."""
     if not isinstance(node.op, (subtensor.Subtensor, subtensor.IncSubtensor)):
         return node.inputs[SHAPING.get(type(node.op), slice(0))]
     first = 2 if isinstance(node.op, subtensor.IncSubtensor) else 1
@@ -127,7 +127,7 @@ AS_THEY_ARE = (scalar.Cast, scalar.Switch)  # inputs that are not brought to one
 
 
 def scalar_function(op):
-    """What an op on numbers is in JAX, or None: Theano names numpy's or scipy's function."""
+    """Tell what an op on numbers is in JAX, or None: Theano names numpy's or scipy's function."""
     if type(op) in SCALARS:
         return SCALARS[type(op)]
     parts = op.nfunc_spec[0].split('.') if getattr(op, 'nfunc_spec', None) else ['none']
@@ -136,7 +136,7 @@ def scalar_function(op):
 
 
 def prepared(node, inputs):
-    """The inputs of an elementwise node, of one type: what numpy and Theano would compute in.
+    """Convert the inputs of an elementwise node to the type that numpy and Theano compute in.
 
     JAX would take int32 and float32 to float32, Theano to float64.
 
@@ -223,7 +223,7 @@ def put(op, x, y, *index):
 
 
 def place_of(op, values):
-    """An index as numpy takes it, a tuple."""
+    """Convert an index to what numpy takes, a tuple."""
     parts = (subtensor.get_idx_list([None, *values], op.idx_list) if hasattr(op, 'idx_list')
              else values)
     return tuple(slice(*(bound if bound is None else int(bound)

@@ -24,7 +24,7 @@ LAYERS = (2, 100)
 
 
 def read(path, budget):
-    """Return the contents of a `.caffemodel`.
+    """Read the contents of a `.caffemodel`.
 
     Args:
         path: of the file.
@@ -104,11 +104,11 @@ class _Message:
             yield number, wire, value
 
     def part(self, start, length):
-        """Return the message of these bytes of the data."""
+        """Read the message of these bytes of the data."""
         return _Message(self.data, self.budget, start, start + length)
 
     def all(self, wanted):
-        """Return the messages in the fields of this number."""
+        """Read the messages in the fields of this number."""
         return [value for number, wire, value in self.fields()
                 if wire == BYTES and number == wanted]
 
@@ -142,7 +142,7 @@ def _name_and_blobs(layer, name_field, blobs_field):
 
 
 def _array(blob):
-    """Return the numbers of a BlobProto in its shape."""
+    """Read the numbers of a BlobProto in its shape."""
     old = {1: 1, 2: 1, 3: 1, 4: 1}  # num, channels, height, width
     shape, chunks, kind, is_old = None, [], '<f4', False
     for number, wire, value in blob.fields():
@@ -167,7 +167,7 @@ def _array(blob):
 
 
 def _shape(message):
-    """Return the dimensions of a BlobShape, packed or one by one."""
+    """Read the dimensions of a BlobShape, packed or one by one."""
     shape = []
     for number, wire, value in message.fields():
         if number == 1 and wire == VARINT:

@@ -41,12 +41,12 @@ class Contents:
     others: list = field(default_factory=list)
 
     def modules(self):
-        """Return the names of the modules that have weights, in the order of the file."""
+        """List the names of the modules that have weights, in the order of the file."""
         return [key[:-2] for key in self.arrays if key.endswith('.W')]
 
 
 def from_named(kind, tensors):
-    """Return the contents of a dict from names of parameters to arrays.
+    """Make the contents of a dict from names of parameters to arrays.
 
     '<module>.weight' and '<module>.bias' are PyTorch's, '<module>.W' and '<module>.b' the
     archive's, '<module>/kernel:0' and '<module>/bias:0' TensorFlow's; a point, a slash, a colon
@@ -63,7 +63,7 @@ def from_named(kind, tensors):
 
 
 def from_tree(kind, tree, budget, opened=lambda value: value):
-    """Return the contents of nested dicts and lists with arrays in them.
+    """Make the contents of nested dicts and lists with arrays in them.
 
     An array's name is made of the keys above it, so that it does not matter under which key, and
     how deep, somebody put a network. A list of two arrays is a module's W and b. Where nothing has
@@ -105,7 +105,7 @@ def from_tree(kind, tree, budget, opened=lambda value: value):
 
 
 def from_list(arrays, kind='list'):
-    """Return the contents of a list W, b, W, b and so on."""
+    """Make the contents of a list W, b, W, b and so on."""
     contents = Contents(kind)
     for index, array in enumerate(arrays):
         contents.arrays[f'{index // 2}.{"Wb"[index % 2]}'] = np.asarray(array)
@@ -118,7 +118,7 @@ def _below(name, key):
 
 
 def arrays_in(values, budget, opened):
-    """Return the arrays of a list of arrays, or of one of pairs of arrays; else None."""
+    """Find the arrays of a list of arrays, or of one of pairs of arrays; else None."""
     arrays = []
     for value in map(opened, values):
         budget.take_parts(len(value) if isinstance(value, (list, tuple)) else 1)
@@ -127,7 +127,7 @@ def arrays_in(values, budget, opened):
 
 
 def mean_of(image, path):
-    """Return a mean as (3,): of an image (3, rows, columns) its mean over the positions.
+    """Reduce a mean to (3,): of an image (3, rows, columns) its mean over the positions.
 
     Raises:
         ArchiveError: it has no three channels in front.

@@ -47,7 +47,7 @@ class Dataset:
         self.refused = refused
 
     def read(self):
-        """Return the array.
+        """Read the array that this stands for.
 
         Raises:
             ArchiveError: it holds no numbers, or cannot be read.
@@ -94,7 +94,7 @@ class File:
         self.process.wait()
 
     def array(self, dataset):
-        """Return the array of a dataset of this file."""
+        """Read the array of a dataset of this file."""
         if dataset.refused:
             raise Refused(f'{self.path} was refused: {dataset.name} {dataset.refused}')
         if dataset.dtype is None:
@@ -116,7 +116,7 @@ class File:
         return array
 
     def _answer(self):
-        """Return the next line of the reader."""
+        """Read the next line of the reader."""
         line = self.process.stdout.readline()
         if not line.endswith(b'\n'):
             self._fail()

@@ -38,7 +38,7 @@ class Walk:
             raise ValueError('it has too many parts')
 
     def group(self, group, depth=1):
-        """Return a group as JSON can have it; what links elsewhere is left out."""
+        """Describe a group as JSON can have it; what links elsewhere is left out."""
         if group.id in self.seen:
             raise ValueError('a group that is in several places, or part of itself')
         self.seen.add(group.id)
@@ -60,7 +60,7 @@ class Walk:
         return {'attributes': self.attributes(group), 'members': members}
 
     def attributes(self, item):
-        """Return the attributes that are text, lists of text, or whole numbers."""
+        """Read the attributes that are text, lists of text, or whole numbers."""
         found = {}
         for name in item.attrs:
             self.take_part()
@@ -81,14 +81,14 @@ class Walk:
 
 
 def text(value):
-    """What is text as a string, else None."""
+    """Convert text to a string, anything else to None."""
     if isinstance(value, bytes):
         return value.decode('utf-8', 'replace')
     return value if isinstance(value, str) else None
 
 
 def described(member):
-    """What is known of a data set before it is read."""
+    """Tell what is known of a data set before it is read."""
     properties = member.id.get_create_plist()
     held = member.id.get_storage_size()
     refused = None
@@ -104,18 +104,18 @@ def described(member):
 
 
 def dataset(name, shape=(), dtype=None, refused=None):
-    """What is told of a data set; refused: why it is not read, or None."""
+    """Describe a data set; refused: why it is not read, or None."""
     return {'name': name, 'shape': [int(length) for length in shape], 'dtype': dtype,
             'refused': refused}
 
 
 def chunk_bytes(member):
-    """Return the bytes that a chunk unpacks to."""
+    """Compute the bytes that a chunk unpacks to."""
     return member.dtype.itemsize * product(member.chunks)
 
 
 def product(shape):
-    """Return the number of elements of a shape, exactly."""
+    """Compute the number of elements of a shape, exactly."""
     count = 1
     for length in shape:
         count *= int(length)

@@ -19,7 +19,7 @@ from models.weights.formats.contents import Contents, from_list, from_tree
 
 
 def read(path, budget):
-    """Return the contents of one of Keras' files.
+    """Read the contents of one of Keras' files.
 
     Args:
         path: of the file.
@@ -62,7 +62,7 @@ def _of_2015(root):
 
 
 def _by_name(root):
-    """Return dict from the paths of all arrays of numbers to them."""
+    """Find the arrays below: dict from the paths of all arrays of numbers to them."""
     found, left = {}, [('', root)]
     while left:
         place, group = left.pop()
@@ -75,7 +75,7 @@ def _by_name(root):
 
 
 def _numbers(dataset):
-    """Return the array of what should be a data set."""
+    """Read the array of what should be a data set."""
     if not isinstance(dataset, hdf5.Dataset):
         raise ValueError('a group stands where an array should')
     return dataset.read()
@@ -95,14 +95,14 @@ def _legacy(root):
 
 
 def _layer_of(weight):
-    """Return the layer's name of an array's: block1_conv1/kernel:0, or block1_conv1_W_1:0."""
+    """Cut an array's name to the layer's: block1_conv1/kernel:0, or block1_conv1_W_1:0."""
     layer, _, last = weight.rpartition('/')
     return layer if layer and not re.search(r'_[Wb](_\d+)?(:0)?$', last) else re.sub(
         r'_[Wb](_\d+)?(:0)?$', '', last)
 
 
 def _member(group, name):
-    """What has a name within a group; the name may have those of groups in it."""
+    """Find what has a name within a group; the name may have those of groups in it."""
     for part in name.strip('/').split('/'):
         if part not in group:
             raise ValueError(f'it names {name}, which is not there')
@@ -111,7 +111,7 @@ def _member(group, name):
 
 
 def _names(attributes, key):
-    """Return a list of names; HDF5 limits an attribute to 64 kB, and Keras then parts it."""
+    """Read a list of names; HDF5 limits an attribute to 64 kB, and Keras then parts it."""
     if key in attributes:
         return attributes[key]
     parts = []
@@ -137,6 +137,6 @@ def _of_today(root):
 
 
 def _number(name):
-    """Return (kind, number) of 'conv2d' or 'conv2d_7', to put layers into their order."""
+    """Split 'conv2d' or 'conv2d_7' into (kind, number), to put layers into their order."""
     kind, number = re.fullmatch(r'(.*?)(?:_(\d+))?', name).groups()
     return kind, int(number or 0)

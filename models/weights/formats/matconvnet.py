@@ -17,7 +17,7 @@ import numpy as np
 
 
 def read(path, budget):
-    """Return the contents of a `.mat` file of MatConvNet.
+    """Read the contents of a `.mat` file of MatConvNet.
 
     Args:
         path: of the file.
@@ -56,7 +56,7 @@ def read(path, budget):
 
 
 def _network_in(variables):
-    """Return the variables of a file, or the fields of the one struct in it that has layers."""
+    """Find the variables of a file, or the fields of the one struct in it that has layers."""
     if 'layers' in variables:
         return variables
     return next((fields for fields in map(_fields, variables.values()) if 'layers' in fields),
@@ -64,14 +64,14 @@ def _network_in(variables):
 
 
 def _params(structs):
-    """Return dict from names to arrays of a graph's parameters."""
+    """Collect the arrays: dict from names to arrays of a graph's parameters."""
     structs = map(_fields, structs if isinstance(structs, list) else [])
     return {_text(struct['name']): struct['value'] for struct in structs
             if 'name' in struct and 'value' in struct}
 
 
 def _weights(layer, named):
-    """Return [kernel, bias] of a layer, or nothing.
+    """Find [kernel, bias] of a layer, or nothing.
 
     Args:
         layer: dict of a struct's fields.
@@ -87,19 +87,19 @@ def _weights(layer, named):
 
 
 def _fields(value):
-    """Return the dict of a struct, by itself or in cells; an empty one of anything else."""
+    """Read the dict of a struct, by itself or in cells; an empty one of anything else."""
     value = _only(value)
     return value if isinstance(value, dict) else {}
 
 
 def _text(value):
-    """Return text, by itself or in cells; none of anything else."""
+    """Read text, by itself or in cells; none of anything else."""
     value = _only(value)
     return value if isinstance(value, str) else ''
 
 
 def _only(value):
-    """Return the first element of what MATLAB keeps in lists of one; nothing of an empty one."""
+    """Take the first element of what MATLAB keeps in lists of one; nothing of an empty one."""
     while isinstance(value, list):
         value = value[0] if value else None
     return value

@@ -25,7 +25,7 @@ BLOCK = 1 << 20  # bytes
 
 
 def read(path, budget):
-    """Return the variables of a file by their names.
+    """Read the variables of a file by their names.
 
     Numbers are arrays, text of one row is a string, a cell array is the list of its elements and
     a struct array the list of its dicts, by columns; anything else is None.
@@ -86,7 +86,7 @@ class _Reader:
             data = data[start + padded:]
 
     def matrix(self, data, depth=1):
-        """Return the name and the value of a matrix."""
+        """Read the name and the value of a matrix."""
         self.budget.require_nesting(depth)
         if not len(data):
             return '', np.empty((0, 0))
@@ -118,7 +118,7 @@ class _Reader:
                 for _ in self._counted(shape)]
 
     def _counted(self, shape):
-        """Return a range over the elements of a shape, which are paid for."""
+        """Pay for the elements of a shape, and give a range over them."""
         self.budget.take_parts(product(shape))
         return range(product(shape))
 

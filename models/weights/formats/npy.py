@@ -17,7 +17,7 @@ MOST_AXES = 2  # of an array of objects: a dict, a list, or a list of pairs
 
 
 def read(path, budget):
-    """Return the contents of a `.npy` file, of kind 'npy' or, if it only counts, 'list'.
+    """Read the contents of a `.npy` file, of kind 'npy' or, if it only counts, 'list'.
 
     Args:
         path: of the file.
@@ -39,7 +39,7 @@ def read(path, budget):
 
 
 def read_array(file, path, size, budget):
-    """Return the array of an open `.npy` file; one of objects has them as the pickle has them.
+    """Read the array of an open `.npy` file; one of objects has them as the pickle has them.
 
     Args:
         file: open for reading bytes, at its start.
@@ -61,7 +61,7 @@ def read_array(file, path, size, budget):
 
 
 def plain(value):
-    """Return the array that a pickle describes, or the objects that an array of them holds."""
+    """Read the array that a pickle describes, or the objects that an array of them holds."""
     if isinstance(value, pickles.Array):
         value = value.array
     if isinstance(value, np.ndarray) and value.dtype == object:

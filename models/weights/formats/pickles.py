@@ -24,7 +24,7 @@ LARGEST_KEY = 2 ** 61     # whole numbers from there up may share one hash by th
 
 
 def load(file, path, size, allowed=None, stored=None, budget=None):
-    """Return the value of the next pickle of a file, made of plain values and arrays.
+    """Read the value of the next pickle of a file, made of plain values and arrays.
 
     Text of Python 2 comes as bytes, for arrays are text there too; see `text`. No value holds
     itself, none is nested deep, and none would be large if it were written out, for the same part
@@ -47,7 +47,7 @@ def load(file, path, size, allowed=None, stored=None, budget=None):
 
 
 def shown(value):
-    """Return a short description of any value; only text and numbers are shown themselves."""
+    """Make a short description of any value; only text and numbers are shown themselves."""
     if isinstance(value, (str, bytes)):
         return one_line(repr(value[:80]), 100)
     if value is None or isinstance(value, float):
@@ -65,7 +65,7 @@ def _shown_part(value):
 
 
 def text(value):
-    """What Python 2 or 3 pickled as a string, as a string."""
+    """Convert what Python 2 or 3 pickled as a string to a string."""
     return value.decode('latin-1') if isinstance(value, bytes) else value
 
 
@@ -101,7 +101,7 @@ class Kind:
 
 
 def from_bytes(data, kind, shape, order='C'):
-    """Return an array over the bytes that a pickle holds.
+    """Make an array over the bytes that a pickle holds.
 
     Raises:
         Refused: the shape claims more or less than there is.
@@ -115,7 +115,7 @@ def from_bytes(data, kind, shape, order='C'):
 
 
 def whole_shape(shape):
-    """Return a shape as a tuple, if it is one."""
+    """Check that a value is a shape: a tuple."""
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if len(shape) > 32 or not all(type(length) is int and 0 <= length < LONGEST_LENGTH
                                   for length in shape):
@@ -124,7 +124,7 @@ def whole_shape(shape):
 
 
 def held(data):
-    """How many bytes a value is that should be bytes."""
+    """Count the bytes of a value that should be bytes."""
     return len(data) if isinstance(data, (bytes, bytearray)) else 'no'
 
 
@@ -187,7 +187,7 @@ class _Bounded:
 
 
 def _counted(operation):
-    """Return an operation of the interpreter that spends a part first."""
+    """Make an operation of the interpreter that spends a part first."""
     def counted(self):
         self.budget.take_parts()
         operation(self)
@@ -423,7 +423,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 def _advice(name, of_pytorch):
-    """What else to do about a name that is not on the list, where that is known."""
+    """Tell what else to do about a name that is not on the list, where that is known."""
     if name.startswith(('torchvision.models.', 'torch.nn.modules.')):
         return ('; this is a whole PyTorch model: save its parameters with '
                 'torch.save(model.state_dict(), FILE)')
@@ -446,5 +446,5 @@ def _advice(name, of_pytorch):
 
 
 def open_bytes(data):
-    """Return bytes as an open file."""
+    """Open bytes as a file."""
     return io.BytesIO(data)

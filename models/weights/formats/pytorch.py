@@ -33,7 +33,7 @@ def is_zip(names):
 
 
 def read_legacy(path, budget):
-    """Return the contents of a file of the older layout.
+    """Read the contents of a file of the older layout.
 
     Args:
         path: of the file.
@@ -68,7 +68,7 @@ def read_legacy(path, budget):
 
 
 def read_zip(path, budget):
-    """Return the contents of a zip.
+    """Read the contents of a zip.
 
     Args:
         path: of the file.
@@ -167,7 +167,7 @@ class Tensor:
 
 
 def from_bfloat16(data):
-    """Return bfloat16 numbers, the upper halves of float32 numbers, as float32, exactly."""
+    """Convert bfloat16 numbers, the upper halves of float32 numbers, to float32, exactly."""
     return (np.frombuffer(data, '<u2').astype('<u4') << 16).view('<f4')
 
 
@@ -188,7 +188,7 @@ for _name, _kind in STORAGES.items():
 
 
 def _collector(storages):
-    """What stands for persistent ids: it notes each storage that is asked for."""
+    """Make what stands for persistent ids: it notes each storage that is asked for."""
 
     def stored(identity):
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != 'storage':
@@ -212,7 +212,7 @@ def _require_little_endian(path, machine):
 
 
 def _contents(path, parameters, budget):
-    """Return the contents of a dict of tensors, also of one within others."""
+    """Make the contents of a dict of tensors, also of one within others."""
     if not isinstance(parameters, dict):
         raise ArchiveError(f'{path} holds no parameters by name, but a '
                            f'{type(parameters).__name__}; save them with '

@@ -37,7 +37,7 @@ COUNTED = re.compile(r'([A-Za-z_]*)(\d{1,6})')
 
 @bounds.guards
 def read(path, needed=bounds.LARGEST_NETWORK):
-    """Return the contents of a weight file of any known kind.
+    """Read the contents of a weight file of any known kind.
 
     Args:
         path: of the file.
@@ -105,7 +105,7 @@ def _read_zip(path, budget):
 
 
 def _read_npz(path, budget):
-    """Return the contents of an .npz: arrays by name, or counted as `np.savez(FILE, *list)` does.
+    """Read the contents of an .npz: arrays by name, or counted as `np.savez(FILE, *list)` does.
 
     Arrays of Python objects are read as those of a `.npy`.
     """
@@ -129,7 +129,7 @@ def _read_npz(path, budget):
 
 
 def _counted(arrays):
-    """Return the contents of arrays that are named by one word and their place in a list."""
+    """Make the contents of arrays that are named by one word and their place in a list."""
     places = {key: COUNTED.fullmatch(key) for key in arrays}
     words = {place and place[1] for place in places.values()}
     counts = sorted(int(place[2]) for place in places.values() if place)

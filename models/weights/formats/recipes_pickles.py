@@ -27,7 +27,7 @@ PACKED_BLOCK = 1 << 16  # bytes; what is behind the end of a stream is copied fo
 
 
 def read(path, budget):
-    """Return the contents of a pickle: of kind 'recipes' if a dict says what is what, 'named' if it
+    """Read the contents of a pickle: of kind 'recipes' if a dict says what is what, 'named' if it
     names its arrays, else 'list'.
 
     Args:
@@ -43,7 +43,7 @@ def read(path, budget):
 
 
 def read_bz2(path, budget):
-    """Return the contents of a packed pickle, as alexjc/neural-doodle has it.
+    """Read the contents of a packed pickle, as alexjc/neural-doodle has it.
 
     Args:
         path: of the file.
@@ -102,7 +102,7 @@ def _read(file, path, size, budget):
 
 
 def _listed(parameters, path, kind, budget):
-    """Return the contents of a list W, b, W, b and so on, or of one of pairs of them."""
+    """Make the contents of a list W, b, W, b and so on, or of one of pairs of them."""
     if not isinstance(parameters, (list, tuple)):
         raise ArchiveError(f'{path} holds no list of parameters; it is none of the pickles of the '
                            'Lasagne Recipes')
@@ -113,7 +113,7 @@ def _listed(parameters, path, kind, budget):
 
 
 def _words(value):
-    """Return the class names, if there are any."""
+    """Find the class names, if there are any."""
     value = npy.plain(value)
     value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
     if not isinstance(value, (list, tuple)) or not all(isinstance(word, (str, bytes))

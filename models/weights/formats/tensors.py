@@ -15,7 +15,7 @@ LARGEST_TABLE = 4 << 20  # bytes; a tensor takes about 100
 
 
 def read(path, budget):
-    """Return the contents of a `.safetensors` file.
+    """Read the contents of a `.safetensors` file.
 
     Args:
         path: of the file.

@@ -1,6 +1,8 @@
 """Weight files: what is read, and what a wrong or broken file is told."""
 
+import hashlib
 import logging
+import os
 
 import models
 from models.errors import ArchiveError
@@ -61,6 +63,33 @@ def test_half_precision_becomes_the_networks_type(tmp_path, narrow):
     arrays = {key: value.astype('float16') for key, value in arrays_to('conv1_1').items()}
     net, _, _ = models.load('vgg19', save(tmp_path / 'w.npz', arrays), deepest='conv1_1')
     assert net['conv1_1'].W.get_value().dtype == 'float32'
+
+
+def test_a_network_tells_where_its_weights_are_from(tmp_path, narrow):
+    path = save(tmp_path / 'w.npz', arrays_to('conv1_1'))
+    net, _, _ = models.load('vgg19', path, deepest='conv1_1')
+    assert net.origin == (path, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert models.build('vgg19', deepest='conv1_1').origin is None
+
+
+def test_the_hash_is_of_the_file_that_was_read_where_another_takes_its_name(tmp_path, narrow,
+                                                                            monkeypatch):
+    arrays = arrays_to('conv1_1')
+    path = save(tmp_path / 'w.npz', arrays)
+    read = path.read_bytes()
+    other = save(tmp_path / 'other.npz', {key: value + 1 for key, value in arrays.items()})
+
+    def replaced(file):
+        if other.exists():
+            os.replace(other, path)
+        return width(file)
+
+    width = files.WeightFile.width
+    monkeypatch.setattr(files.WeightFile, 'width', replaced)  # after the file was opened
+    net, _, _ = models.load('vgg19', path, deepest='conv1_1')
+    np.testing.assert_array_equal(net['conv1_1'].b.get_value(), arrays['conv1_1.b'])
+    assert path.read_bytes() != read
+    assert net.origin.sha256 == hashlib.sha256(read).hexdigest()
 
 
 def test_extra_keys_are_named_and_ignored(tmp_path, narrow, caplog):

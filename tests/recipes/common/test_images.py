@@ -110,6 +110,7 @@ def test_resize_keeps_the_aspect_and_hits_the_short_side(rgb, size):
 
 def test_crop_takes_the_middle(rgb):
     np.testing.assert_array_equal(images.crop_square(rgb), rgb[:, 8:32])
+    np.testing.assert_array_equal(images.square(rgb, 12), images.resize(rgb[:, 8:32], 12))
 
 
 def test_prepare_and_deprocess_are_inverse(rgb):

@@ -138,14 +138,14 @@ def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(trainer, setting
     with pytest.raises(KeyboardInterrupt):
         training.train(Run(tmp_path / 'broken'), trainer, settings, source, killed, quiet=True)
     begin(trainer, [np.zeros_like(value) for value in start])
+    checkpoint = tmp_path / 'broken' / 'checkpoint.npz'
     again = training.train(Run(tmp_path / 'resumed'), trainer, settings, source, painted,
-                           tmp_path / 'broken' / 'checkpoint.npz', quiet=True)
+                           training.resumed(checkpoint, trainer, settings), quiet=True)
     assert np.array_equal(again, history, equal_nan=True)
     for value, wanted in zip(values(trainer), whole):
         np.testing.assert_array_equal(value, wanted)
-    with pytest.raises(ArchiveError, match='another rate'):
-        training.train(Run(tmp_path / 'other'), trainer, {**settings, 'rate': 1}, source, painted,
-                       tmp_path / 'broken' / 'checkpoint.npz', quiet=True)
+    with pytest.raises(ArchiveError, match='other options .rate 0'):
+        training.resumed(checkpoint, trainer, {**settings, 'rate': 1})
     begin(trainer, start)
 
 

@@ -1,29 +1,29 @@
-"""Let worker processes take turns, so that a noisy machine is noisy for all of them."""
+"""Interleaved timing: workers compute one after another, so that noise of the machine meets all."""
 
 import os
 import subprocess
 from statistics import median
 
-FOR_SPEED = ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE')  # they hold OpenBLAS back
-WARM_UP = 2
+OPENBLAS_LIMITS = ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE')  # with them it is slower
+WARM_UP = 2  # rounds
 
 
-def unset_what_holds_back():
-    """Take variables out of the environment that slow OpenBLAS down."""
-    for name in FOR_SPEED:
+def unset_openblas_limits():
+    """Remove the environment variables that slow OpenBLAS down, also for the workers."""
+    for name in OPENBLAS_LIMITS:
         os.environ.pop(name, None)
 
 
-def take_turns(commands, repeats):
-    """Start each worker once, then let each compute once a turn.
+def time_interleaved(commands, repeats):
+    """Start each worker once, then let each compute once a round, in order.
 
     Args:
         commands: name -> command. A worker computes once for each line on its standard input, and
             prints one line of numbers, the first of them the seconds.
-        repeats: turns that are kept, after two to warm up.
+        repeats: rounds that are kept, after two to warm up.
 
     Returns:
-        Dict from name to rows of numbers, one a turn.
+        Dict from name to rows of numbers, one a round.
 
     Raises:
         SystemExit: a worker has stopped.
@@ -47,5 +47,5 @@ def take_turns(commands, repeats):
 
 
 def median_seconds(rows):
-    """Return the median of the first number of each row, by name."""
+    """Compute the median of the seconds, the first number of each row: name -> float."""
     return {name: median(row[0] for row in found) for name, found in rows.items()}
