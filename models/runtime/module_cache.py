@@ -74,11 +74,9 @@ class ModuleCache:
 
     def library_of(self, name):
         """The path of the library in a module's folder, or None where there is none."""
-        with contextlib.suppress(OSError):
-            for file in os.scandir(os.path.join(self.folder, name)):
-                if file.name.endswith(('.so', '.pyd')):
-                    return file.path
-        return None
+        place = os.path.join(self.folder, name)
+        files = os.listdir(place) if os.path.isdir(place) else ()
+        return next((os.path.join(place, file) for file in files if file.endswith('.so')), None)
 
     def load(self, name):
         """Import a module that is there; one that cannot be imported is deleted, and None."""
