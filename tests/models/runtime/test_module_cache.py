@@ -83,7 +83,8 @@ def test_a_damaged_module_is_compiled_again(counts, tmp_path):
 def test_processes_that_compile_the_same_at_once_do_not_disturb_one_another(counts, tmp_path):
     environment = {**os.environ, **at(tmp_path)}
     children = [subprocess.Popen([sys.executable, '-c', CODE], env=environment,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                for _ in range(2)]
     for child in children:
         errors = child.communicate()[1]
         assert child.returncode == 0, errors.decode()
