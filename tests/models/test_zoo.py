@@ -21,6 +21,7 @@ SPEC = importlib.util.spec_from_file_location(
     'zoo', Path(__file__).parents[1] / 'golden' / 'zoo.py')
 golden = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(golden)
+DEEPEST = 'googlenet', 'explicit'  # compiles for half a minute
 
 
 @pytest.fixture(scope='module')
@@ -69,8 +70,9 @@ def test_activations_are_pytorchs(arrays, network, dtype, tolerance):
     np.testing.assert_allclose(scores, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.mark.parametrize('network', golden.NETWORKS)
-@pytest.mark.parametrize('method', golden.METHODS)
+@pytest.mark.parametrize('network, method', [
+    pytest.param(network, method, marks=[pytest.mark.slow] * ((network, method) == DEEPEST))
+    for network in golden.NETWORKS for method in golden.METHODS])
 def test_maps_are_pytorchs(arrays, network, method):
     net = build(network, 'float64')
     layer, x = models.scores(net).name, golden.pictures(network)

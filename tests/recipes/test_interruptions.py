@@ -29,7 +29,9 @@ from recipes.common import command_line, runs
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = ROOT / 'recipes' / 'styletransfer.py'
-SMALL = ['--size', '16', '--rounds', '1', '--evals', '2']
+# Few layers, since every set of them is compiled.
+SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
+SMALL = ['--size', '16', '--rounds', '1', '--evals', '2', *SHALLOW]
 
 
 def default_signals():

@@ -88,8 +88,9 @@ def test_a_whole_style_transfer(tmp_path):
     losses = {}
     for name, device in (('c', 'cpu'), ('xla', 'xla-cpu'), ('again', 'xla-cpu')):
         styletransfer.main(['--size', '32', '--rounds', '2', '--evals', '20', '--optimiser', 'adam',
-                            '--model', 'vgg19_quarter', '--quiet', '--device', device, '--out',
-                            str(tmp_path / name)])
+                            '--model', 'vgg19_quarter', '--content-layers', 'conv2_2',
+                            '--style-layers', 'conv1_1,conv2_1', '--quiet', '--device', device,
+                            '--out', str(tmp_path / name)])
         record = json.loads((tmp_path / name / 'run.json').read_text())
         assert record['device']['name'] == device
         losses[name] = record['loss']

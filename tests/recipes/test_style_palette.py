@@ -13,7 +13,9 @@ from recipes import styletransfer
 from recipes.common import images, palettes
 from recipes.style import work
 
-SMALL = ['--size', '32', '--rounds', '1', '--evals', '2', '--quiet']
+# Few layers, since every set of them is compiled.
+SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
+SMALL = ['--size', '32', '--rounds', '1', '--evals', '2', '--quiet', *SHALLOW]
 
 
 def colours_in(rgb):

@@ -19,7 +19,9 @@ from recipes.style import journal
 from recipes.style.loss import StyleLoss
 
 ROOT = Path(__file__).parent.parent.parent
-SMALL = ['--size', '16', '--rounds', '3', '--evals', '3', '--quiet']
+# Few layers, since every set of them is compiled.
+SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
+SMALL = ['--size', '16', '--rounds', '3', '--evals', '3', '--quiet', *SHALLOW]
 
 
 @pytest.fixture(scope='module')
