@@ -108,6 +108,9 @@ def told(method, words):
 class CannotCompile(ArchiveError):
     """A disk is full; one line, whatever Theano adds to its arguments."""
 
+    def __init__(self):
+        super().__init__('no room to compile')
+
     def __str__(self):
         return (f'no room to compile in {theano.config.compiledir} or {tempfile.gettempdir()}: '
                 'the disk is full; make room, or choose another folder with '

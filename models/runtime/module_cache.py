@@ -12,6 +12,8 @@ import shutil
 import tempfile
 import time
 
+from models.runtime.compiling import room
+
 import theano
 from theano.link.c import basic
 from theano.link.c.cmodule import dlimport, get_module_hash
@@ -91,7 +93,8 @@ class ModuleCache:
 
     def compile(self, linker, name):
         """Compile a module; with a name its folder is kept for other processes."""
-        location = tempfile.mkdtemp(prefix='tmp', dir=self.folder)
+        with room():
+            location = tempfile.mkdtemp(prefix='tmp', dir=self.folder)
         try:
             module = linker.compile_cmodule(location)
         except BaseException:

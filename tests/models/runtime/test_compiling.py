@@ -1,5 +1,11 @@
 """Modules are compiled ahead, on all cores, and are the ones that Theano would have compiled."""
 
+import errno
+
+from models.runtime import compiling
+
+import pytest
+
 CODE = '''
 import models, numpy as np, theano, theano.tensor as T
 from theano.link.c.cmodule import GCC_compiler
@@ -62,3 +68,10 @@ assert (first == np.eye(2)).all() and abs(second - [[np.e, 1], [1, np.e]]).max()
 '''
     run = python('-c', code, THEANO_FLAGS=f'base_compiledir={tmp_path / "cache"}')
     assert run.returncode == 0, run.stderr
+
+
+def test_a_full_disk_is_one_line_whatever_theano_adds_to_it():
+    with pytest.raises(compiling.CannotCompile) as caught, compiling.room():
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    caught.value.args = ('while compiling the node', *caught.value.args)  # as Theano does
+    assert 'the disk is full; make room' in str(caught.value) and '\n' not in str(caught.value)
