@@ -21,7 +21,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
@@ -33,6 +32,7 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     names as safe_names,
     networks,
@@ -73,18 +73,19 @@ def compile_class_score(net):
         net: dict of layers, or a last layer, that ends in a softmax or in scores.
 
     Returns:
-        Function: (images of the input's shape, such as (batch, 3, rows, columns), classes (batch,)
-        int32) -> (score of each picture's class, its probability by a softmax, gradient of the
-        score, of the images' shape).
+        `functions.Function`: (images of the input's axes, such as (batch, 3, rows, columns),
+        classes (batch,)) -> (score of each picture's class, its probability by a softmax, gradient
+        of the score, of the images' shape).
     """
-    layer, wanted = models.scores(net), T.ivector('wanted')
-    image = graphs.input_layer(net, [layer]).input_var
+    layer, wanted = models.scores(net), T.ivector('classes')
+    source = graphs.input_layer(net, [layer])
+    image = source.input_var
     scores = lasagne.layers.get_output(layer, image, deterministic=True)
     probabilities = T.nnet.softmax(scores)
     everyone = T.arange(wanted.shape[0])
     score = scores[everyone, wanted]
-    return theano.function([image, wanted], [score, probabilities[everyone, wanted],
-                                             T.grad(score.sum(), image)])
+    return functions.compiled({image: source, wanted: ('batch',)},
+                              [score, probabilities[everyone, wanted], T.grad(score.sum(), image)])
 
 
 def main(arguments=None):

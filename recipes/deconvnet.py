@@ -20,7 +20,6 @@ from models.errors import ArchiveError
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from lasagne.layers import (
     BatchNormLayer,
@@ -49,6 +48,7 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     maps,
     names,
@@ -78,15 +78,15 @@ def compile_deconvnet(net, name=None):
         name: of the layer whose activations are projected; None takes the class scores.
 
     Returns:
-        Function: (images (batch, channels, rows, columns), target of the layer's shape) -> what of
-        the target reaches the pixels, of the images' shape.
+        `functions.Function`: (images (batch, channels, rows, columns), target of the layer's
+        shape) -> what of the target reaches the pixels, of the images' shape.
 
     Raises:
         ArchiveError: a layer on the way down has no transpose here, such as average pooling.
     """
-    layer, image, target = _variables(net, name)
-    *_, (_, signal) = steps_down(net, layer, image, target)
-    return theano.function([image, target], signal, on_unused_input='ignore')
+    layer, inputs = _inputs(net, name)
+    *_, (_, signal) = steps_down(net, layer, *inputs)
+    return functions.compiled(inputs, signal, on_unused_input='ignore')
 
 
 def compile_steps(net, name=None):
@@ -102,17 +102,20 @@ def compile_steps(net, name=None):
     Raises:
         ArchiveError: as `compile_deconvnet`.
     """
-    layer, image, target = _variables(net, name)
-    layers, signals = zip(*steps_down(net, layer, image, target))
+    layer, inputs = _inputs(net, name)
+    layers, signals = zip(*steps_down(net, layer, *inputs))
     return ([graphs.name_of(net, one) for one in layers],
-            theano.function([image, target], list(signals), on_unused_input='ignore'))
+            functions.compiled(inputs, list(signals), on_unused_input='ignore'))
 
 
-def _variables(net, name):
-    """Find the layer of a name, its network's input and a variable for a signal of its shape."""
+def _inputs(net, name):
+    """Find the layer of a name, and the variables for the pictures and for a signal of its shape,
+    as `functions.compiled` takes them."""
     (layer,) = projections.layers_of(net, None if name is None else [name])
-    image = graphs.input_layer(net, [layer]).input_var
-    return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('target')
+    source = graphs.input_layer(net, [layer])
+    activation = lasagne.layers.get_output(layer, source.input_var, deterministic=True)
+    target = activation.type(f'target of {graphs.name_of(net, layer)}')
+    return layer, {source.input_var: source, target: layer}
 
 
 def steps_down(net, layer, image, target):

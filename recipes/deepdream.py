@@ -16,7 +16,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
@@ -27,6 +26,7 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     networks,
     photos,
@@ -51,24 +51,25 @@ def compile_dream(net, layer, objective):
             channel or class).
 
     Returns:
-        Function: (image (1, 3, rows, columns), what the objective needs) -> (objective, gradient
-        of the image's shape). 'guide' needs (positions, channels), 'seed' (channels,), 'layer'
-        nothing.
+        `functions.Function`: (image (1, 3, rows, columns), what the objective needs) ->
+        (objective, gradient of the image's shape). 'guide' needs (positions, channels), 'seed'
+        (channels,), 'layer' nothing.
     """
     (found,) = projections.layers_of(net, None if layer is None else [layer])
-    image = graphs.input_layer(net, [found]).input_var
+    source = graphs.input_layer(net, [found])
+    image = source.input_var
     activation = lasagne.layers.get_output(found, image, deterministic=True)
     if objective == 'layer':
-        needs, value = [], 0.5 * (activation ** 2).sum()
+        needs, value = {}, 0.5 * (activation ** 2).sum()
     elif objective == 'seed':
         seed = T.vector('seed', activation.dtype)
-        needs, value = [seed], T.tensordot(activation, seed, [[1], [0]]).sum()
+        needs, value = {seed: ('channels',)}, T.tensordot(activation, seed, [[1], [0]]).sum()
     else:
         guide = T.matrix('guide', activation.dtype)
         positions = activation.dimshuffle(0, 2, 3, 1).reshape((-1, activation.shape[1]))
         best = T.argmax(T.dot(positions, guide.T), axis=1)
-        needs, value = [guide], (positions * guide[best]).sum()
-    return theano.function([image, *needs], [value, T.grad(value, image)])
+        needs, value = {guide: ('positions', 'channels')}, (positions * guide[best]).sum()
+    return functions.compiled({image: source, **needs}, [value, T.grad(value, image)])
 
 
 def main(arguments=None):

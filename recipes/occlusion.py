@@ -19,7 +19,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from tqdm import tqdm
 
@@ -28,6 +27,7 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     maps,
     networks,
@@ -137,14 +137,15 @@ def compile_look(net, layer, probabilities=True):
         probabilities: whether the network has classes.
 
     Returns:
-        Function: images -> [total activation of each channel (batch, channels), and probabilities
-        (batch, classes)], the second only with classes.
+        `functions.Function`: images -> [total activation of each channel (batch, channels), and
+        probabilities (batch, classes)], the second only with classes.
     """
     layers = projections.layers_of(net, [layer]) + (projections.layers_of(net) if probabilities
                                                     else [])
-    image = graphs.input_layer(net, layers).input_var
-    activations, *scores = lasagne.layers.get_output(layers, image, deterministic=True)
-    return theano.function([image], [activations.sum(axis=(2, 3)), *map(T.nnet.softmax, scores)])
+    source = graphs.input_layer(net, layers)
+    activations, *scores = lasagne.layers.get_output(layers, source.input_var, deterministic=True)
+    return functions.compiled({source.input_var: source},
+                              [activations.sum(axis=(2, 3)), *map(T.nnet.softmax, scores)])
 
 
 def main(arguments=None):

@@ -26,6 +26,7 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     maps,
     networks,
     photos,
@@ -58,16 +59,17 @@ def compile_saliency_function(net):
             rule.
 
     Returns:
-        Function: images of the input's shape, such as (batch, 3, rows, columns), BGR minus mean ->
-        (saliency of the images' shape, max_class (batch,)).
+        `functions.Function`: images of the input's axes, such as (batch, 3, rows, columns), BGR
+        minus mean -> (saliency of the images' shape, max_class (batch,)).
     """
     layer = models.scores(net)
-    image = graphs.input_layer(net, [layer]).input_var
+    source = graphs.input_layer(net, [layer])
+    image = source.input_var
     scores = lasagne.layers.get_output(layer, image, deterministic=True)
     max_score = T.max(scores, axis=1)
     max_class = T.argmax(scores, axis=1)
     saliency = theano.grad(max_score.sum(), wrt=image)
-    return theano.function([image], [saliency, max_class])
+    return functions.compiled({image: source}, [saliency, max_class])
 
 
 def main(arguments=None):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from recipes import layer_features
-from recipes.common import images, projections
+from recipes.common import functions, images, projections
 
 LAYERS = ['conv1_2', 'pool2', 'conv4_1']
 
@@ -98,8 +98,8 @@ def test_numbers_have_no_exponents():
 
 def test_one_compilation_serves_all_layers(monkeypatch, tmp_path):
     compiled = []
-    original = projections.theano.function
-    monkeypatch.setattr(projections.theano, 'function',
+    original = functions.theano.function
+    monkeypatch.setattr(functions.theano, 'function',
                         lambda *arguments, **options: compiled.append(1) or original(
                             *arguments, **options))
     layer_features.main(['--layers', 'conv1_1,conv1_2,conv2_1', '--channels', '1', '--size', '32',
