@@ -31,6 +31,7 @@ from recipes.common import (
     networks,
     photos,
     projections,
+    quantities,
     runs,
 )
 
@@ -140,11 +141,12 @@ def parse(arguments):
     parser.add_run_options()
     parser.add_network_options()
     add('--layer', help=f'whose activations to maximise ({command_line.own_layer("dream")})')
-    add('--channel', type=int, help='maximise one channel of the layer only')
+    add('--channel', type=int, help='maximise one channel of the layer only (default: all)')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='maximise the score of a class; "random" takes another one at each step, as the '
-             'article does')
-    add('--guide', metavar='PICTURE', help='maximise what this picture shows in the layer')
+             'article does (default: the layer is maximised)')
+    add('--guide', metavar='PICTURE',
+        help='maximise what this picture shows in the layer (default: what the photo shows)')
     add('--size', type=command_line.pixels, default=SIZE, help='pixels of the shorter side')
     add('--octaves', type=command_line.positive_integer, default=4, help='sizes to dream at')
     add('--octave-scale', type=command_line.factor, default=1.4, help='between two octaves')
@@ -361,7 +363,8 @@ class Excited:
             return 'these weights know no classes, so what the dream excites has no names'
         best = np.argsort(-self.shares[1], kind='stable')[:5]
         lines = ['the dream excites ' + ', '.join(
-            f'{class_names.class_name(self.classes, index)} {self.shares[1, index]:.0%}'
+            f'{class_names.class_name(self.classes, index)} '
+            f'{quantities.probability(self.shares[1, index])}'
             for index in best)]
         if self.classes is not None:
             lines += [f'  {kind:22s} {before:4.0%} in the photo, {after:4.0%} in the dream; '

@@ -59,14 +59,15 @@ class Function:
         wanted: list of `Wanted`, of what it takes.
 
     Attributes:
-        maker: Theano's, with the optimised graph.
+        fn, maker: Theano's: what runs, and what has the optimised graph.
 
     Raises:
         ArchiveError: when called, for arrays of other axes, or of what is no real number.
     """
 
     def __init__(self, function, wanted):
-        self.function, self.wanted, self.maker = function, wanted, function.maker
+        self.function, self.wanted = function, wanted
+        self.fn, self.maker = function.fn, function.maker
 
     def __call__(self, *values):
         if len(values) != len(self.wanted):
