@@ -15,15 +15,16 @@ def dark(path):
     return np.asarray(Image.open(path).convert('L')) < 100
 
 
+@pytest.mark.parametrize('heading', [None, LONG])
 @pytest.mark.parametrize('shape', [(30, 40, 3), (40, 30, 3), (10, 40, 3)])
 @pytest.mark.parametrize('title', ['short', 'one\ntwo\nthree\nfour', LONG[:90]])
-def test_nothing_written_is_cut_off(tmp_path, shape, title):
+def test_nothing_written_is_cut_off(tmp_path, shape, title, heading):
     picture = np.full(shape, 128, 'uint8')
     drawn = tmp_path / 'grid.png', tmp_path / 'panels.png'
     figures.save_grid(drawn[0], [picture] * 4, ['a', title, 'b', title], columns=4, width=16,
-                      heading=LONG, caption=LONG * 2)
+                      heading=heading, caption=heading)
     figures.save_panels(drawn[1], [figures.Panel(picture, 'a'),
-                                   figures.Panel(picture[:, :, 0], title)], heading=LONG)
+                                   figures.Panel(picture[:, :, 0], title)], heading=heading)
     for path in drawn:
         letters = dark(path)
         for edge in (letters[0], letters[-1], letters[:, 0], letters[:, -1]):
