@@ -19,7 +19,7 @@ from pathlib import Path
 RECIPES = Path(__file__).resolve().parent.parent / 'recipes'
 PATIENCE = 2.2  # seconds of silence before something is said: most errors come before
 TICK = 0.25     # seconds between two looks at the clock
-BAR = 20        # letters
+BAR = 12        # letters; with all that is told a line stays below 80, or it would break
 
 
 class Teller:
@@ -69,10 +69,11 @@ class Teller:
 
 
 class Activity:
-    """One thing that is being done: its words, and how many of how many units are."""
+    """One thing that is being done: its words, how many of how many units are, and a remark."""
 
-    def __init__(self, words, total=None, unit=''):
+    def __init__(self, words, total=None, unit='', remark=''):
         self.words, self.total, self.unit, self.done = words, total, unit, 0
+        self.remark = f'; {remark}' if remark else ''
         self.began = time.time()
 
     def step(self, *_):
@@ -84,10 +85,10 @@ class Activity:
         """
         seconds = f'{time.time() - self.began:.0f} s'
         if not self.total:
-            return f'{self.words} ... {seconds}'
+            return f'{self.words} ... {seconds}{self.remark}'
         full = BAR * min(self.done, self.total) // self.total
         return (f'{self.words} |{"#" * full}{" " * (BAR - full)}| {self.done} of {self.total} '
-                f'{self.unit}, {seconds}')
+                f'{self.unit}, {seconds}{self.remark}')
 
 
 _teller = None
@@ -121,18 +122,19 @@ def heard():
 
 
 @contextlib.contextmanager
-def doing(words, total=None, unit=''):
+def doing(words, total=None, unit='', remark=''):
     """Have it said, if it takes long, what is done inside.
 
     Args:
         words: of what it is, such as 'reading the weights'.
         total: how many units there are to do, or None.
         unit: what they are called, in the plural.
+        remark: what else is worth knowing while one waits, at the end.
 
     Yields:
         The `Activity`, whose `step` tells that one more unit is done.
     """
-    activity = Activity(words, total, unit)
+    activity = Activity(words, total, unit, remark)
     teller = _teller
     if teller is None or threading.current_thread() is not threading.main_thread():
         yield activity

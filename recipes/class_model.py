@@ -21,7 +21,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
@@ -33,10 +32,12 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     names as safe_names,
     networks,
     photos,
+    quantities,
     runs,
 )
 
@@ -73,18 +74,19 @@ def compile_class_score(net):
         net: dict of layers, or a last layer, that ends in a softmax or in scores.
 
     Returns:
-        Function: (images of the input's shape, such as (batch, 3, rows, columns), classes (batch,)
-        int32) -> (score of each picture's class, its probability by a softmax, gradient of the
-        score, of the images' shape).
+        `functions.Function`: (images of the input's axes, such as (batch, 3, rows, columns),
+        classes (batch,)) -> (score of each picture's class, its probability by a softmax, gradient
+        of the score, of the images' shape).
     """
-    layer, wanted = models.scores(net), T.ivector('wanted')
-    image = graphs.input_layer(net, [layer]).input_var
+    layer, wanted = models.scores(net), T.ivector('classes')
+    source = graphs.input_layer(net, [layer])
+    image = source.input_var
     scores = lasagne.layers.get_output(layer, image, deterministic=True)
     probabilities = T.nnet.softmax(scores)
     everyone = T.arange(wanted.shape[0])
     score = scores[everyone, wanted]
-    return theano.function([image, wanted], [score, probabilities[everyone, wanted],
-                                             T.grad(score.sum(), image)])
+    return functions.compiled({image: source, wanted: ('batch',)},
+                              [score, probabilities[everyone, wanted], T.grad(score.sum(), image)])
 
 
 def main(arguments=None):
@@ -122,7 +124,8 @@ def main(arguments=None):
             save(run, names, pictures, frames or [pictures], history, parameters)
     if not options.quiet:
         for name, score, probability in zip(names, scores, probabilities):
-            print(f'{one_line(name)}: score {score:.1f}, probability {probability:.4f}')
+            print(f'{one_line(name)}: score {score:.1f}, probability '
+                  f'{quantities.probability(probability)}')
         print(run.folder / 'figure.png')
 
 
@@ -142,18 +145,23 @@ def parse(arguments):
     add('--seed', type=command_line.seed, default=1, help='of noise and jitter')
     add('--deepvis', type=int, choices=DEEPVIS, metavar='1|2|3|4',
         help='take the regularisers of this row of the table of Yosinski et al.; 3 is the one of '
-             'most of their figures')
+             'most of their figures (default: those of Simonyan et al.)')
     add('--l2', type=command_line.weight, metavar='LAMBDA',
         help=f"of the squared norm (default: {SIMONYAN['l2']:g}; 0 with --deepvis)")
-    add('--decay', type=command_line.weight, help='share of the image that each step takes away')
+    add('--decay', type=command_line.weight,
+        help=f'share of the image that each step takes away {default_of("decay")}')
     add('--blur', type=command_line.weight,
-        help=f'radius in pixels of a Gaussian, every {BLUR_EVERY} steps')
+        help=f'radius in pixels of a Gaussian, every {BLUR_EVERY} steps {default_of("blur")}')
     add('--norm-percentile', type=command_line.weight,
-        help='set so many percent of the pixels to zero, those of smallest norm')
+        help='set so many percent of the pixels to zero, those of smallest norm '
+             f'{default_of("norm_percentile")}')
     add('--contribution-percentile', type=command_line.weight,
-        help='set so many percent of the pixels to zero, those that matter least to the score')
-    add('--jitter', type=int, help='shift the image by up to so many pixels before each step')
-    add('--iterations', type=command_line.positive_integer, help='steps')
+        help='set so many percent of the pixels to zero, those that matter least to the score '
+             f'{default_of("contribution_percentile")}')
+    add('--jitter', type=int, help='shift the image by up to so many pixels before each step '
+                                   f'{default_of("jitter")}')
+    add('--iterations', type=command_line.positive_integer,
+        help=f'steps {default_of("iterations")}')
     add('--rate', type=command_line.factor, default=2.0,
         help='root mean square of a step, in grey levels')
     add('--frame-every', type=command_line.positive_integer, default=10,
@@ -171,6 +179,13 @@ def parse(arguments):
     if options.jitter < 0:
         parser.error('argument --jitter: must be a number of pixels from 0 up')
     return options
+
+
+def default_of(name):
+    """Say, for a help text, what the default of a value of SIMONYAN is, and where rows differ."""
+    others = [f'{values[name]:g} with --deepvis {row}' for row, values in DEEPVIS.items()
+              if values.get(name, SIMONYAN[name]) != SIMONYAN[name]]
+    return f'(default: {"; ".join([format(SIMONYAN[name], "g"), *others])})'
 
 
 def describe(options, net):

@@ -12,6 +12,7 @@ normalisations (AlexNet's kin, GoogLeNet): the steps leave them out, the gradien
 Without arguments it takes the bundled photo and the embedded network.
 """
 
+import sys
 from collections import defaultdict, namedtuple
 
 import models
@@ -20,7 +21,6 @@ from models.errors import ArchiveError
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from lasagne.layers import (
     BatchNormLayer,
@@ -49,25 +49,30 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     maps,
     names,
     networks,
     photos,
     projections,
+    quantities,
     receptive_fields,
     runs,
 )
 
 # A photo as a unit sees it, RGB uint8 (rows, columns, 3), and its projection there, float32
 # (3, rows, columns), BGR; or of the whole photo where more than a unit is kept. The window of the
-# photo where the projection is, [first row, end, first column, end], and both in it as drawn.
-Shown = namedtuple('Shown', 'patch projection window drawn_projection drawn_patch')
+# photo where the projection is, [first row, end, first column, end], and both in it as drawn. The
+# activation of the unit, the first of several.
+Shown = namedtuple('Shown', 'patch projection window drawn_projection drawn_patch activation')
 
 EMBEDDED_SIZE = 128
 TILE = 96     # pixels of a patch on a sheet, at least
 STEPS = 12    # of a deconvnet's on its sheet, at most
 DEAD = 1e-3   # of the layer's mean activation; the paper gives no number
+KEPT = {'unit': 'what excites each channel most', 'channel': 'all that excites each channel',
+        'together': 'what excites these units together'}
 
 
 def compile_deconvnet(net, name=None):
@@ -78,15 +83,15 @@ def compile_deconvnet(net, name=None):
         name: of the layer whose activations are projected; None takes the class scores.
 
     Returns:
-        Function: (images (batch, channels, rows, columns), target of the layer's shape) -> what of
-        the target reaches the pixels, of the images' shape.
+        `functions.Function`: (images (batch, channels, rows, columns), target of the layer's
+        shape) -> what of the target reaches the pixels, of the images' shape.
 
     Raises:
         ArchiveError: a layer on the way down has no transpose here, such as average pooling.
     """
-    layer, image, target = _variables(net, name)
-    *_, (_, signal) = steps_down(net, layer, image, target)
-    return theano.function([image, target], signal, on_unused_input='ignore')
+    layer, inputs = _inputs(net, name)
+    *_, (_, signal) = steps_down(net, layer, *inputs)
+    return functions.compiled(inputs, signal, on_unused_input='ignore')
 
 
 def compile_steps(net, name=None):
@@ -102,17 +107,20 @@ def compile_steps(net, name=None):
     Raises:
         ArchiveError: as `compile_deconvnet`.
     """
-    layer, image, target = _variables(net, name)
-    layers, signals = zip(*steps_down(net, layer, image, target))
+    layer, inputs = _inputs(net, name)
+    layers, signals = zip(*steps_down(net, layer, *inputs))
     return ([graphs.name_of(net, one) for one in layers],
-            theano.function([image, target], list(signals), on_unused_input='ignore'))
+            functions.compiled(inputs, list(signals), on_unused_input='ignore'))
 
 
-def _variables(net, name):
-    """Find the layer of a name, its network's input and a variable for a signal of its shape."""
+def _inputs(net, name):
+    """Find the layer of a name, and the variables for the pictures and for a signal of its shape,
+    as `functions.compiled` takes them."""
     (layer,) = projections.layers_of(net, None if name is None else [name])
-    image = graphs.input_layer(net, [layer]).input_var
-    return layer, image, lasagne.layers.get_output(layer, image, deterministic=True).type('target')
+    source = graphs.input_layer(net, [layer])
+    activation = lasagne.layers.get_output(layer, source.input_var, deterministic=True)
+    target = activation.type(f'target of {graphs.name_of(net, layer)}')
+    return layer, {source.input_var: source, target: layer}
 
 
 def steps_down(net, layer, image, target):
@@ -257,6 +265,10 @@ def main(arguments=None):
         options, 'layer units channels top keep size explicit', net)
     run = runs.Run('deconvnet', options.out, options.force)
     run.save_record(parameters=parameters, photos=[str(path) for path in pictures.paths])
+    if len(pictures.paths) == 1 and options.top > 1 and not options.quiet:
+        print(f'one photo: the {options.top} that excite a channel most want a folder of many '
+              '(PHOTOS); where channels look in one photo is what layer_features.py --method '
+              'deconvnet shows', file=sys.stderr)
 
     with run.recorded():
         look = projections.compile_activations(net, [options.layer])
@@ -298,7 +310,10 @@ def main(arguments=None):
             # At its 100 pixels an inch no sheet is shown smaller than it is.
             figures.save_grid(path, pairs, titles, columns, interpolation='nearest',
                               width=max(12, columns * max(pair.shape[1] for pair in pairs) / 96),
-                              caption=stepped_over(net[options.layer]))
+                              heading=heading_of(options.model, options.layer, options.keep,
+                                                 len(survey.paths)),
+                              caption=caption_of(net[options.layer], len(groups),
+                                                 bool(options.units)))
     if not options.quiet:
         print(survey.sentence())
         print(filters.sentence())
@@ -320,8 +335,10 @@ def parse(arguments):
         help="a channel's strongest unit, or one unit; may be given several times (default: the "
              'channels with the largest sums)')
     add('--channels', type=command_line.positive_integer, default=16,
-        help='how many, where no unit is named')
-    add('--top', type=command_line.positive_integer, default=9, help='photos a channel')
+        help='how many, where no unit is named: those with the largest sums of activations, drawn '
+             'so that channels that fire together stand together')
+    add('--top', type=command_line.positive_integer, default=9,
+        help='photos of each channel, those that excite it most; one photo has one')
     add('--keep', choices=('unit', 'channel', 'together'), default='unit',
         help='project one unit at a time, its whole channel, or all units at once (then the photos '
              'are those of the first unit)')
@@ -472,18 +489,18 @@ def show(rgb, image, group, look, project, layer, keep='unit'):
         `Shown`.
     """
     (activations,) = look(image)
+    unit, *_ = projections.unit_indices(activations, layer.name, *group[0])
     target = target_of(group, activations, layer.name, keep)
     projection = project(image, target)[0]
     window = maps.window_of(projection)
     drawn = tuple(figures.tile(part, max(TILE, *part.shape[:2])) for part in (
         maps.signed(projection[(slice(None), *window)], 100), rgb[window]))
     if keep == 'unit':
-        (unit,) = projections.unit_indices(activations, layer.name, *group[0])
         fields = receptive_fields.receptive_field(layer)
         rgb = receptive_fields.patch_of(fields, unit[1:], rgb)
         projection = receptive_fields.gradient_patch_of(fields, unit[1:], projection)
     return Shown(rgb, projection, [edge for part in window for edge in (part.start, part.stop)],
-                 *drawn)
+                 *drawn, float(activations[(0, *unit)]))
 
 
 def target_of(group, activations, layer, keep='unit'):
@@ -501,6 +518,29 @@ def target_of(group, activations, layer, keep='unit'):
         return target
     return sum(projections.unit_target(activations, layer, *unit, at_value=True)
                for unit in dict.fromkeys(group))
+
+
+def heading_of(model, layer, keep, count):
+    """Say what the figure shows of a layer, in so many photos."""
+    photo = 'photo' if count == 1 else 'photos'
+    return (f'{model}, {layer}: {KEPT[keep]}, projected down by a deconvnet (left), and where that '
+            f'is in the {photo} (right)')
+
+
+def caption_of(layer, count, are_named):
+    """Say how to read the figure: colours, order, and what of it is the network's.
+
+    Args:
+        layer: Lasagne's.
+        count: of projected groups of units.
+        are_named: whether the units were named, and not found.
+    """
+    parts = [maps.GREY_IS_ZERO]
+    if not are_named:
+        parts.append(f'These are the {count} channels with the largest sums of activations.')
+    if count > 2:  # as `Survey.order`
+        parts.append('Channels that fire together stand together.')
+    return ' '.join([*parts, stepped_over(layer) or '']).strip()
 
 
 def stepped_over(layer):
@@ -534,7 +574,8 @@ def save_sheet(run, group, shown, layer, parameters):
         shown: name of the photo -> `Shown`.
 
     Returns:
-        (title, picture): the projections beside the patches, RGB uint8.
+        (title, picture): what it is and how much it is excited; the projections beside the
+        patches, RGB uint8.
     """
     name = ' '.join(text_of(unit) for unit in group)
     columns = int(np.ceil(np.sqrt(len(shown))))
@@ -548,7 +589,23 @@ def save_sheet(run, group, shown, layer, parameters):
     run.save_arrays(f'{file}.npz', {
         f'{kind} {photo}': np.asarray(getattr(one, kind)) for photo, one in shown.items()
         for kind in ('patch', 'projection', 'window')})
-    return f'{layer}, channel {name}', pair
+    return title_of(group, [one.activation for one in shown.values()]), pair
+
+
+def title_of(group, activations):
+    """Name a group of units, with its activations where it is one.
+
+    Args:
+        group: list of units, (channel, place or None).
+        activations: of it in the photos, the largest first.
+    """
+    if len(group) > 1:
+        return f'channels {", ".join(text_of(unit) for unit in group)}'
+    first, last = (quantities.short(activations[index]) for index in (0, -1))
+    channel, place = group[0]
+    unit = f'channel {channel}' + (' at row {}, column {}'.format(*place) if place else '')
+    return (f'{unit}: activation {first}' if len(activations) == 1 else
+            f'{unit}: activations {first} to {last}')
 
 
 def save_steps(run, layers, signals):

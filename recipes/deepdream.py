@@ -16,7 +16,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from scipy.ndimage import zoom
 from tqdm import tqdm
@@ -27,10 +26,12 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     networks,
     photos,
     projections,
+    quantities,
     runs,
 )
 
@@ -51,24 +52,25 @@ def compile_dream(net, layer, objective):
             channel or class).
 
     Returns:
-        Function: (image (1, 3, rows, columns), what the objective needs) -> (objective, gradient
-        of the image's shape). 'guide' needs (positions, channels), 'seed' (channels,), 'layer'
-        nothing.
+        `functions.Function`: (image (1, 3, rows, columns), what the objective needs) ->
+        (objective, gradient of the image's shape). 'guide' needs (positions, channels), 'seed'
+        (channels,), 'layer' nothing.
     """
     (found,) = projections.layers_of(net, None if layer is None else [layer])
-    image = graphs.input_layer(net, [found]).input_var
+    source = graphs.input_layer(net, [found])
+    image = source.input_var
     activation = lasagne.layers.get_output(found, image, deterministic=True)
     if objective == 'layer':
-        needs, value = [], 0.5 * (activation ** 2).sum()
+        needs, value = {}, 0.5 * (activation ** 2).sum()
     elif objective == 'seed':
         seed = T.vector('seed', activation.dtype)
-        needs, value = [seed], T.tensordot(activation, seed, [[1], [0]]).sum()
+        needs, value = {seed: ('channels',)}, T.tensordot(activation, seed, [[1], [0]]).sum()
     else:
         guide = T.matrix('guide', activation.dtype)
         positions = activation.dimshuffle(0, 2, 3, 1).reshape((-1, activation.shape[1]))
         best = T.argmax(T.dot(positions, guide.T), axis=1)
-        needs, value = [guide], (positions * guide[best]).sum()
-    return theano.function([image, *needs], [value, T.grad(value, image)])
+        needs, value = {guide: ('positions', 'channels')}, (positions * guide[best]).sum()
+    return functions.compiled({image: source, **needs}, [value, T.grad(value, image)])
 
 
 def main(arguments=None):
@@ -139,11 +141,12 @@ def parse(arguments):
     parser.add_run_options()
     parser.add_network_options()
     add('--layer', help=f'whose activations to maximise ({command_line.own_layer("dream")})')
-    add('--channel', type=int, help='maximise one channel of the layer only')
+    add('--channel', type=int, help='maximise one channel of the layer only (default: all)')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='maximise the score of a class; "random" takes another one at each step, as the '
-             'article does')
-    add('--guide', metavar='PICTURE', help='maximise what this picture shows in the layer')
+             'article does (default: the layer is maximised)')
+    add('--guide', metavar='PICTURE',
+        help='maximise what this picture shows in the layer (default: what the photo shows)')
     add('--size', type=command_line.pixels, default=SIZE, help='pixels of the shorter side')
     add('--octaves', type=command_line.positive_integer, default=4, help='sizes to dream at')
     add('--octave-scale', type=command_line.factor, default=1.4, help='between two octaves')
@@ -360,7 +363,8 @@ class Excited:
             return 'these weights know no classes, so what the dream excites has no names'
         best = np.argsort(-self.shares[1], kind='stable')[:5]
         lines = ['the dream excites ' + ', '.join(
-            f'{class_names.class_name(self.classes, index)} {self.shares[1, index]:.0%}'
+            f'{class_names.class_name(self.classes, index)} '
+            f'{quantities.probability(self.shares[1, index])}'
             for index in best)]
         if self.classes is not None:
             lines += [f'  {kind:22s} {before:4.0%} in the photo, {after:4.0%} in the dream; '

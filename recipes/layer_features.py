@@ -28,14 +28,19 @@ from recipes.common import (
     networks,
     photos,
     projections,
+    quantities,
     receptive_fields,
     runs,
 )
 
 EMBEDDED_SIZE = 128
 TILE = 192  # pixels of a patch, at least
-WORDS = {'gradient': 'gradients', 'guided': 'by guided backprop', 'deconvnet': 'by a deconvnet'}
+WORDS = {'gradient': 'by the gradient', 'guided': 'by guided backprop',
+         'deconvnet': 'by a deconvnet'}
 PAGE = images.ASSETS / 'layer_features.html'
+CAPTION = ('Of each channel: the part of the photo that its strongest unit sees; what excites this '
+           'unit, whose activation is the largest; what excites the whole map, whose activations '
+           f'add up to the sum. The largest sum is first. {maps.GREY_IS_ZERO}')
 
 # What a channel sees: its number, the sum and the largest of its activations, the (row, column) of
 # the largest, and the gradients (3, rows, columns) of the largest and of the sum.
@@ -68,8 +73,9 @@ def main(arguments=None):
                 for index, layer in enumerate(layers):
                     features = tour(index, layer, activations, project, image, options.channels,
                                     options.batch)
-                    pages[layer].append(save_layer(run, name, net[layer], rgb, features,
-                                                   parameters))
+                    pages[layer].append(save_layer(
+                        run, name, net[layer], rgb, features, parameters,
+                        heading_of(options.model, layer, options.method)))
                     bar.update()
         finally:
             save_page(run, options.model, options.method, [
@@ -90,8 +96,10 @@ def parse(arguments):
     parser.add_network_options()
     add('--layers', type=layer_names, metavar='LAYER,...',
         help='layers to visit (default: every convolution)')
-    add('--channels', type=command_line.positive_integer, default=8, help='of each layer')
-    add('--method', choices=projections.METHODS, default='guided')
+    add('--channels', type=command_line.positive_integer, default=8,
+        help='of each layer, those with the largest sums of activations in a photo, in this order')
+    add('--method', choices=projections.METHODS, default='guided',
+        help='way back to the pixels: the gradient, guided backprop or a deconvnet')
     add('--batch', type=command_line.positive_integer, default=16, help='gradients at once')
     return parser.parse_args(arguments)
 
@@ -159,7 +167,7 @@ def tour(index, layer, activations, project, image, channels=8, batch=16):
             for number, (channel, place) in enumerate(zip(channels, places))]
 
 
-def save_layer(run, photo, layer, rgb, features, parameters):
+def save_layer(run, photo, layer, rgb, features, parameters, heading):
     """Save the sheet, the strips and the arrays of one layer on one photo.
 
     A strip is what a channel's strongest unit sees, what excites it, and what excites the whole
@@ -172,6 +180,7 @@ def save_layer(run, photo, layer, rgb, features, parameters):
         rgb: the photo.
         features: list of `Feature`.
         parameters: that decide the pixels.
+        heading: of the sheet.
 
     Returns:
         What the page knows of the layer on this photo, a dict.
@@ -189,25 +198,26 @@ def save_layer(run, photo, layer, rgb, features, parameters):
         strip = f'{folder}_{feature.channel}.png'
         run.save_picture(strip, figures.mosaic(tiles, 3, gap=6), parameters)
         panels += tiles
-        largest, total = short(feature.largest), short(feature.sum)
-        titles += [f'{number}: channel {feature.channel} sees', f'what excites it here, {largest}',
-                   f'what excites all of it, {total}']
+        largest, total = quantities.short(feature.largest), quantities.short(feature.sum)
+        titles += [f'{number}: channel {feature.channel} sees', f'largest activation {largest}',
+                   f'sum of its map {total}']
         row, column = feature.place
         told.append({'channel': feature.channel, 'largest': largest, 'sum': total, 'row': row,
                      'column': column, 'strip': quote(strip), **shares_of(box, rgb.shape)})
     if features:
         with run.writing(f'{folder}.png') as path:
             figures.save_grid(path, panels, titles, columns=6, width=16, interpolation='nearest',
-                              lead=(rgb, f'{photo}: what units of {layer.name} see', boxes))
+                              lead=(rgb, f'{photo}, and the part that the strongest unit of each '
+                                    'channel sees', boxes), heading=heading, caption=CAPTION)
         run.save_arrays(f'{folder}.npz', {
             field: np.array([getattr(feature, field) for feature in features])
             for field in Feature._fields})
     return {'name': photo, 'image': quote(f'{photo}/photo.png'), 'features': told}
 
 
-def short(value):
-    """Write a number in three figures or its whole part, without an exponent: 0.123, 45,910."""
-    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+def heading_of(model, layer, method):
+    """Say what a sheet shows."""
+    return f'{model}, {layer}: what the channels with the largest sums see ({WORDS[method]})'
 
 
 def box_of(fields, place, shape):

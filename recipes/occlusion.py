@@ -19,7 +19,6 @@ from models.errors import ArchiveError, one_line
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 from tqdm import tqdm
 
@@ -28,11 +27,13 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     images,
     maps,
     networks,
     photos,
     projections,
+    quantities,
     runs,
 )
 
@@ -137,14 +138,15 @@ def compile_look(net, layer, probabilities=True):
         probabilities: whether the network has classes.
 
     Returns:
-        Function: images -> [total activation of each channel (batch, channels), and probabilities
-        (batch, classes)], the second only with classes.
+        `functions.Function`: images -> [total activation of each channel (batch, channels), and
+        probabilities (batch, classes)], the second only with classes.
     """
     layers = projections.layers_of(net, [layer]) + (projections.layers_of(net) if probabilities
                                                     else [])
-    image = graphs.input_layer(net, layers).input_var
-    activations, *scores = lasagne.layers.get_output(layers, image, deterministic=True)
-    return theano.function([image], [activations.sum(axis=(2, 3)), *map(T.nnet.softmax, scores)])
+    source = graphs.input_layer(net, layers)
+    activations, *scores = lasagne.layers.get_output(layers, source.input_var, deterministic=True)
+    return functions.compiled({source.input_var: source},
+                              [activations.sum(axis=(2, 3)), *map(T.nnet.softmax, scores)])
 
 
 def main(arguments=None):
@@ -244,6 +246,7 @@ class Occlusion:
         shape: (rows, columns) of the photo.
         channel, sum, sums: which is watched; its total activation; the same at each place.
         wanted, probability, probabilities: the same of a class; None without classes.
+        shares: probability of each class in the whole photo, (classes,), or None.
         likeliest: index of the most likely class at each place, or None.
     """
 
@@ -253,10 +256,11 @@ class Occlusion:
         all_sums, *all_shares = responses(look, image[0], squares, 0, batch, step)
         self.channel = int(sums.argmax()) if channel is None else channel
         self.sum, self.sums = float(sums[self.channel]), all_sums[:, :, self.channel]
-        self.wanted = self.probability = self.probabilities = self.likeliest = None
+        self.wanted = self.probability = self.probabilities = self.likeliest = self.shares = None
         if shares:
-            self.wanted = int(shares[0].argmax()) if wanted is None else wanted
-            self.probability = float(shares[0][self.wanted])
+            self.shares = shares[0]
+            self.wanted = int(self.shares.argmax()) if wanted is None else wanted
+            self.probability = float(self.shares[self.wanted])
             self.probabilities = all_shares[0][:, :, self.wanted]
             self.likeliest = all_shares[0].argmax(axis=2)
 
@@ -281,20 +285,33 @@ class Occlusion:
             found.update({'class': self.wanted,
                           'name': class_names.class_name(classes, self.wanted),
                           'probability': self.probability,
-                          'least_probability': float(self.probabilities.min())})
+                          'least_probability': float(self.probabilities.min()),
+                          'guesses': class_names.guesses(classes, self.shares)})
         return found
 
     def sentence(self, classes, layer):
         """Say what the square does."""
-        words = (f'channel {self.channel} of {layer}: total activation {self.sum:.4g}, at least '
-                 f'{self.sums.min():.4g} behind the square')
+        words = (f'channel {self.channel} of {layer}: total activation '
+                 f'{quantities.short(self.sum)}, at least {quantities.short(self.sums.min())} '
+                 'behind the square')
         if self.wanted is None:
             return words
         others = [class_names.class_name(classes, index) for index in np.unique(self.likeliest)
                   if index != self.wanted]
         instead = f'; elsewhere it sees {", ".join(others[:3])}' if others else ''
-        return (f'{class_names.class_name(classes, self.wanted)} {self.probability:.2f}, at least '
-                f'{self.probabilities.min():.2f} behind the square{instead}; {words}')
+        guessed = class_names.guesses(classes, self.shares)
+        return (f'{class_names.in_words(guessed)}; probability of '
+                f'{class_names.class_name(classes, self.wanted)} '
+                f'{quantities.probability(self.probability)}, at least '
+                f'{quantities.probability(self.probabilities.min())} behind the square{instead}; '
+                f'{words}')
+
+    def title(self, classes):
+        """Say whose probability is drawn, and where the network does not know what it sees."""
+        guessed = class_names.guesses(classes, self.shares)
+        title = (f'probability of {class_names.class_name(classes, self.wanted)} '
+                 f'({quantities.probability(self.probability)} of the whole photo)')
+        return f'{title}\n{class_names.in_words(guessed)}' if class_names.unsure(guessed) else title
 
 
 def save(run, name, rgb, projection, found, classes, layer, parameters, colours='paper'):
@@ -317,8 +334,7 @@ def save(run, name, rgb, projection, found, classes, layer, parameters, colours=
               figures.Panel(found.sums, f'{layer}, channel {found.channel}: total activation'),
               figures.Panel(maps.signed(projection, 100), 'the channel, projected down')]
     if found.wanted is not None:
-        wanted = class_names.class_name(classes, found.wanted)
-        panels += [figures.Panel(found.probabilities, f'probability of {wanted}'),
+        panels += [figures.Panel(found.probabilities, found.title(classes)),
                    figures.Panel(found.likeliest, 'most likely class', {
                        int(index): class_names.class_name(classes, index)
                        for index in np.unique(found.likeliest)})]

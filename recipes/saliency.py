@@ -26,10 +26,12 @@ from recipes.common import (
     command_line,
     extents,
     figures,
+    functions,
     maps,
     networks,
     photos,
     projections,
+    quantities,
     runs,
 )
 
@@ -58,16 +60,17 @@ def compile_saliency_function(net):
             rule.
 
     Returns:
-        Function: images of the input's shape, such as (batch, 3, rows, columns), BGR minus mean ->
-        (saliency of the images' shape, max_class (batch,)).
+        `functions.Function`: images of the input's axes, such as (batch, 3, rows, columns), BGR
+        minus mean -> (saliency of the images' shape, max_class (batch,)).
     """
     layer = models.scores(net)
-    image = graphs.input_layer(net, [layer]).input_var
+    source = graphs.input_layer(net, [layer])
+    image = source.input_var
     scores = lasagne.layers.get_output(layer, image, deterministic=True)
     max_score = T.max(scores, axis=1)
     max_class = T.argmax(scores, axis=1)
     saliency = theano.grad(max_score.sum(), wrt=image)
-    return theano.function([image], [saliency, max_class])
+    return functions.compiled({image: source}, [saliency, max_class])
 
 
 def main(arguments=None):
@@ -104,7 +107,7 @@ def main(arguments=None):
             run.save_record(seen=found)
             bar.update()
             if not options.quiet:
-                tqdm.write(one_line(f'{path.name}: {title_of(seen)}'))
+                tqdm.write(one_line(f'{path.name}: {sentence_of(seen)}'))
         run.save_record(problems=pictures.problems)
     if found and not options.quiet:
         print(run.folder)
@@ -181,13 +184,13 @@ def parse(arguments):
     parser.add_run_options()
     parser.add_network_options()
     add('--method', choices=(*projections.METHODS, 'all'), default='all',
-        help='one of them has the figure of the notebook, with what raises and what lowers the '
-             'score')
+        help='way back to the pixels; one alone has the figure of the notebook, with what raises '
+             'and what lowers the score')
     add('--class', dest='wanted', metavar='NAME|NUMBER',
         help='class to look for (default: what the network sees in each photo)')
-    add('--layer', help='look for a unit of this layer instead of a class')
+    add('--layer', help='look for a unit of this layer instead (default: look for a class)')
     add('--unit', type=command_line.unit, metavar='CHANNEL[,ROW,COLUMN]',
-        help="with --layer: the unit, or a channel's strongest")
+        help="the unit of --layer, or a channel's strongest (default: look for a class)")
     add('--crops', type=int, choices=(1, 10), default=1,
         help='average over the four corners, the middle and their mirror images, as the paper')
     add('--smooth', type=command_line.positive_integer, default=1, metavar='N',
@@ -291,7 +294,8 @@ def choose(activations, target, classes, pictures):
     seed = projections.class_target(activations, np.tile(found, len(activations) // pictures))
     return seed, [{'class': int(index), 'name': class_names.class_name(classes, index),
                    'score': float(scores[number, index]),
-                   'probability': float(shares[number, index])}
+                   'probability': float(shares[number, index]),
+                   'guesses': class_names.guesses(classes, shares[number])}
                   for number, index in enumerate(found)]
 
 
@@ -323,10 +327,24 @@ def average(project, parts, places, seed, shape, averaging, random):
 
 
 def title_of(seen):
-    """Say what the map belongs to."""
+    """Say what the map belongs to, and where the network does not know what it sees."""
     if 'layer' in seen:
-        return f"{seen['layer']}, unit {seen['unit']} ({seen['activation']:.3g})"
-    return f"{seen['name']} ({seen['probability']:.2f})"
+        return f"{seen['layer']}, unit {seen['unit']} ({quantities.short(seen['activation'])})"
+    guessed = seen['guesses']
+    if class_names.unsure(guessed) and seen['class'] == guessed[0].index:
+        return class_names.in_words(guessed)
+    title = f"{seen['name']} ({quantities.probability(seen['probability'])})"
+    return f'{title}\n{class_names.in_words(guessed)}' if class_names.unsure(guessed) else title
+
+
+def sentence_of(seen):
+    """Say what the map belongs to and what the network sees."""
+    if 'layer' in seen:
+        return title_of(seen)
+    if seen['class'] == seen['guesses'][0].index:
+        return class_names.in_words(seen['guesses'])
+    return (f"{seen['name']} {quantities.probability(seen['probability'])}; it sees "
+            f"{class_names.in_words(seen['guesses'])}")
 
 
 def save(run, name, rgb, gradients, seen, parameters, white, overlay, mask):
@@ -344,7 +362,8 @@ def save(run, name, rgb, gradients, seen, parameters, white, overlay, mask):
         white: percentile of a map's pixels that is drawn white.
         overlay, mask: whether the map is saved on the photo too, and the object cut out by it.
     """
-    run.save_arrays(f'{name}.npz', {'photo': rgb, **gradients, **seen})
+    told = {key: value for key, value in seen.items() if key != 'guesses'}  # run.json has these
+    run.save_arrays(f'{name}.npz', {'photo': rgb, **gradients, **told})
     pictures, titles = [rgb], [title_of(seen)]
     for method, gradient in gradients.items():
         magnitude, positive, negative = maps.panels(gradient, white)

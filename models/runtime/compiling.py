@@ -35,6 +35,7 @@ HEADERS = ('Python.h', 'iostream', 'theano_mod_helper.h', 'math.h', 'numpy/array
            'numpy/arrayscalars.h', 'vector', 'algorithm')
 
 LEAST_ROOM = 1 << 16  # bytes on a disk that is not full
+KEPT = 'once, kept for later runs'
 
 
 def apply():
@@ -193,7 +194,8 @@ class Ahead:
         self.folder = tempfile.mkdtemp()
         self.pool = ThreadPoolExecutor(os.cpu_count())
         known, header = basic.get_module_cache(), None
-        activity = self.telling.enter_context(waiting.doing('compiling', unit='modules'))
+        activity = self.telling.enter_context(waiting.doing('compiling', unit='modules',
+                                                            remark=KEPT))
         for node in self.fgraph.toposort():
             linker = linker_of(node)
             name = linker and identity(linker)

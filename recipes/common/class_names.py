@@ -2,10 +2,15 @@
 
 import difflib
 import re
+from collections import namedtuple
 
 import models
 from models.errors import ArchiveError
 from models.weights import files
+
+import numpy as np
+
+from recipes.common import quantities
 
 # Of ImageNet's 1000 classes in their order, which follows WordNet: the last index of each kind.
 KINDS = ((6, 'fish'), (24, 'birds'), (32, 'amphibians'), (68, 'reptiles'),
@@ -18,11 +23,47 @@ KINDS = ((6, 'fish'), (24, 'birds'), (32, 'amphibians'), (68, 'reptiles'),
 
 SUGGESTED = 3     # classes at most in an error
 SHORTEST_END = 4  # letters: a goldfish is a fish, but an elephant is no ant
+GUESSES = 3       # likeliest classes that are told
+SURE = 0.1        # of the likeliest class's probability; below, the network does not know
+
+# A class that a network may see: its index, its name, and its probability.
+Guess = namedtuple('Guess', 'index name probability')
 
 
 def class_name(classes, index):
     """Name a class: the first of its names, or its number where the network has no names."""
     return f'class {index}' if classes is None else classes[index].split(',')[0]
+
+
+def guesses(classes, probabilities):
+    """List the likeliest classes as `Guess`es, the likeliest first.
+
+    Args:
+        classes: their names, or None.
+        probabilities: (classes,).
+    """
+    order = np.argsort(-probabilities, kind='stable')[:GUESSES]
+    return [Guess(int(index), class_name(classes, index), float(probabilities[index]))
+            for index in order]
+
+
+def unsure(guessed):
+    """Tell whether a network does not know what it sees.
+
+    Args:
+        guessed: as of `guesses`.
+    """
+    return guessed[0].probability < SURE
+
+
+def in_words(guessed):
+    """Write guesses with their probabilities, and say so where the network does not know.
+
+    Args:
+        guessed: as of `guesses`.
+    """
+    words = ', '.join(f'{one.name} {quantities.probability(one.probability)}' for one in guessed)
+    return f'not sure: {words}' if unsure(guessed) else words
 
 
 def scores_of(net, network, instead):

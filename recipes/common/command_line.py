@@ -66,7 +66,8 @@ class ArgumentParser(argparse.ArgumentParser):
         default = f'; default: {DEFAULT}, or the network of --features' if chosen_later else ''
         self.add_argument('--model', default=None if chosen_later else DEFAULT,
                           help=f'one of {", ".join(models.NETWORKS)}{default}')
-        self.add_argument('--weights', metavar='FILE', help='weights of the model, .npz')
+        self.add_argument('--weights', metavar='FILE',
+                          help='weights of the model, .npz (default: those embedded or fetched)')
         self.add_argument('--pool', choices=POOLINGS, default=pool, help='kind of pooling')
 
     def add_photo_options(self, embedded):

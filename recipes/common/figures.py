@@ -25,7 +25,9 @@ from recipes.common import images, names, palettes
 PROJECTED = 512  # pixels: what is smaller is not seen from the last row of a class
 SCALES = {'paper': 'jet', 'perceptual': 'viridis'}  # Zeiler & Fergus draw from blue to red
 MOST_NAMED = 10  # classes that a map tells apart by colours
-LETTERS = 14     # of a caption that fit in an inch
+LETTERS = 15     # of a title or a caption that fit in an inch, at SIZE
+SIZE = 9         # points, of titles and captions
+HEADING = 11     # points
 
 # A picture (RGB uint8), or a map (rows, columns) drawn by its values, with a title; value -> name
 # of a map of classes, or None.
@@ -51,7 +53,7 @@ def coloured(values, scale='paper'):
     return np.rint(colormaps[SCALES[scale]](levels)[:, :, :3] * 255).astype('uint8')
 
 
-def save_panels(path, panels, scale='paper', width=4.0):
+def save_panels(path, panels, scale='paper', width=4.0, heading=None):
     """Save pictures and maps side by side, each map with its scale.
 
     Args:
@@ -59,18 +61,23 @@ def save_panels(path, panels, scale='paper', width=4.0):
         panels: list of `Panel` of one subject; each is drawn in the shape of the first.
         scale: one of SCALES.
         width: of each, in inches.
+        heading: above all, or None.
     """
     rows, columns = panels[0].picture.shape[:2]
     extent, aspect = (0, columns, rows, 0), rows / columns
     figure = Figure(figsize=(width * len(panels), width * (min(3, aspect) + 0.35)),
                     layout='constrained')
     FigureCanvasAgg(figure)
+    _add_heading(figure, heading)
+    titles = [_title(panel.title, width) for panel in panels]
+    _make_room(figure, _lines_of(titles) - 1)
     tops, bottoms = figure.subplots(2, len(panels), squeeze=False,
                                     height_ratios=[min(3, aspect), 0.05])
-    for axis, below, panel in zip(tops, bottoms, panels):
+    for axis, below, panel, title in zip(tops, bottoms, panels, titles):
         for one in (axis, below):
             one.axis('off')
-        _set_title(axis, panel.title)
+        axis.set_anchor('N')  # or the layout gives a title too little room
+        _set_title(axis, title)
         if panel.picture.ndim == 3:
             axis.imshow(panel.picture, interpolation='lanczos', extent=extent)
         elif panel.names is None:
@@ -106,7 +113,7 @@ def _draw_names(axis, below, panel, extent):
 
 
 def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lanczos', caption=None,
-              lead=None):
+              lead=None, heading=None):
     """Save pictures in a grid, row by row.
 
     Args:
@@ -119,6 +126,7 @@ def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lancz
         caption: below the grid, or None.
         lead: (picture, title, boxes) that stands before all rows, two columns wide; boxes are
             (number, (slice, slice) of rows and columns) to draw on it. None for none.
+        heading: above the grid, or None.
     """
     rows = -(-len(pictures) // columns)
     across = columns + (0 if lead is None else 2)
@@ -127,30 +135,68 @@ def save_grid(path, pictures, titles, columns=3, width=9.0, interpolation='lancz
     figure = Figure(figsize=(width, rows * (width / across * aspect + 0.3)),
                     layout='constrained')
     FigureCanvasAgg(figure)
+    _add_heading(figure, heading)
+    titles = [_title(title, width / across) for title in titles]
+    _make_room(figure, sum(_lines_of(titles[row * columns:(row + 1) * columns]) - 1
+                           for row in range(rows)))
     if lead is None:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
     else:
         grid = figure.add_gridspec(rows, across)
-        _draw_boxes(figure.add_subplot(grid[:, :2]), *lead)
+        _draw_boxes(figure.add_subplot(grid[:, :2]), *lead, 2 * width / across)
         axes = [figure.add_subplot(grid[row, column])
                 for row in range(rows) for column in range(2, across)]
     for axis in axes:
         axis.axis('off')
+        axis.set_anchor('N')  # or the layout gives a title too little room
     for axis, picture, title in zip(axes, pictures, titles):
         axis.imshow(picture, interpolation=interpolation)
         _set_title(axis, title)
     if caption:
-        lines = textwrap.wrap(one_line(caption), round(width * LETTERS))
-        figure.supxlabel('\n'.join(lines), fontsize=9, parse_math=False)
+        text = _wrapped(one_line(caption), width)
+        _make_room(figure, _lines_of([text]) + 0.5)
+        figure.supxlabel(text, fontsize=SIZE, parse_math=False)
     _save(figure, path)
 
 
-def _draw_boxes(axis, picture, title, boxes):
-    """Draw a picture with numbered boxes at parts of it."""
+def _add_heading(figure, text):
+    """Write a text, or None, above all that a figure has, which becomes as much higher."""
+    if text:
+        text = _wrapped(one_line(text), figure.get_figwidth() * SIZE / HEADING)
+        _make_room(figure, (_lines_of([text]) + 0.5) * HEADING / SIZE)
+        figure.suptitle(text, fontsize=HEADING, parse_math=False)
+
+
+def _make_room(figure, lines):
+    """Make a figure higher by so many lines of text at SIZE."""
+    figure.set_figheight(figure.get_figheight() + 1.25 * lines * SIZE / 72)
+
+
+def _lines_of(titles):
+    """Count the lines of the longest of some titles."""
+    return max(title.count('\n') + 1 for title in titles)
+
+
+def _wrapped(text, width):
+    """Break a text into lines of at most so many inches at SIZE; its own lines stay."""
+    return '\n'.join('\n'.join(_even_lines(line, max(1, round(width * LETTERS))))
+                     for line in text.split('\n'))
+
+
+def _even_lines(text, longest):
+    """Break a line into as few as can be, which are about as long as each other."""
+    count = len(textwrap.wrap(text, longest))
+    while longest > 1 and len(textwrap.wrap(text, longest - 1)) == count:
+        longest -= 1
+    return textwrap.wrap(text, longest)
+
+
+def _draw_boxes(axis, picture, title, boxes, width):
+    """Draw a picture, so many inches wide, with numbered boxes at parts of it."""
     axis.axis('off')
     axis.set_anchor('N')
     axis.imshow(picture, interpolation='lanczos')
-    _set_title(axis, title)
+    _set_title(axis, _title(title, width))
     for number, (rows, columns) in boxes:
         for colour, line in (('black', 3), ('gold', 1.5)):
             axis.add_patch(Rectangle((columns.start - 0.5, rows.start - 0.5),
@@ -176,7 +222,7 @@ def save_distributions(path, pictures, titles, width=3.2):
     for top, bottom, picture, title in zip(tops, bottoms, pictures, titles):
         top.axis('off')
         top.imshow(picture, interpolation='lanczos')
-        _set_title(top, title)
+        _set_title(top, _title(title, width))
         shares = palettes.distribution(picture)
         drawn = bottom.imshow(shares, origin='lower', extent=(-reach, reach, -reach, reach),
                               norm=LogNorm(1e-4, 0.3), cmap='magma_r')
@@ -187,9 +233,14 @@ def save_distributions(path, pictures, titles, width=3.2):
     _save(figure, path)
 
 
-def _set_title(axis, text):
-    """Set a title that may come out of a file: no dollar in it begins a formula."""
-    axis.set_title(names.in_title(text), fontsize=9, parse_math=False, usetex=False)
+def _title(text, width):
+    """Make a title of a text that may come out of a file, in lines of at most so many inches."""
+    return _wrapped(names.in_title(text), width)
+
+
+def _set_title(axis, title):
+    """Set a title; no dollar in it begins a formula."""
+    axis.set_title(title, fontsize=SIZE, parse_math=False, usetex=False)
 
 
 def _save(figure, path):

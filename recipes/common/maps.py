@@ -13,6 +13,9 @@ PERCENTILE = 99.5
 SMOOTHING = 0.02  # of the shorter side
 OPAQUE = 0.85     # of the colours over a photo, where the map is largest
 OUTSIDE = 0.01    # of a projection's energy, on each side of what is shown of it
+# What a caption says of pictures by `signed`.
+GREY_IS_ZERO = ('Grey is zero; colours are signed sums for each colour channel, so they need not '
+                'be those of the photo.')
 FOREGROUND, BACKGROUND = 95, 30  # percentiles of Simonyan et al. 2014, section 3.2
 
 

@@ -5,8 +5,8 @@
     maps = project(images, class_target(scores, scores.argmax(axis=1)))
 
 The network is any: a dict of Lasagne layers, under whatever keys, or a last layer
-(`models.graphs.named_layers` says what a layer is called then). Images are float32 arrays of its
-input's shape and range. Instead of the class scores, layers can be named:
+(`models.graphs.named_layers` says what a layer is called then). Images are arrays of its input's
+axes and range, and of any real type. Instead of the class scores, layers can be named:
 
     (activations,) = compile_activations(net, ['conv4_2'])(images)
     project = compile_projection(net, ['conv4_2'], 'guided')
@@ -24,11 +24,11 @@ from models.errors import ArchiveError
 
 import lasagne
 import numpy as np
-import theano
 import theano.tensor as T
 
 import modifiedbackprop
 from modifiedbackprop import GuidedBackprop, ZeilerBackprop
+from recipes.common import functions
 
 METHODS = {'gradient': None, 'guided': GuidedBackprop, 'deconvnet': ZeilerBackprop}
 
@@ -41,15 +41,15 @@ def compile_activations(net, names=None):
         names: of layers; None takes the class scores, before a softmax.
 
     Returns:
-        Function: images, float32 of the input's shape, such as (batch, 3, rows, columns) -> list
+        `functions.Function`: images of the input's axes, such as (batch, 3, rows, columns) -> list
         of activations, (batch, channels, rows, columns) or (batch, classes).
 
     Raises:
         ArchiveError: the network lacks a layer, or ends in no class scores.
     """
     layers = layers_of(net, names)
-    image = graphs.input_layer(net, layers).input_var
-    return theano.function([image], _outputs(layers, image))
+    source = graphs.input_layer(net, layers)
+    return functions.compiled({source.input_var: source}, _outputs(layers, source.input_var))
 
 
 def compile_projection(net, names=None, method='gradient', leave=()):
@@ -63,20 +63,22 @@ def compile_projection(net, names=None, method='gradient', leave=()):
         leave: nonlinearities that keep their own gradient; see `modifiedbackprop.applied`.
 
     Returns:
-        Function: (images, one target for each layer) -> gradient of the sum over layers of target
-        times activation, of the images' shape.
+        `functions.Function`: (images, one target for each layer) -> gradient of the sum over layers
+        of target times activation, of the images' shape.
 
     Raises:
         ArchiveError: the network lacks a layer, or has no rectifier for the method to change.
     """
     layers = layers_of(net, names)
-    image = graphs.input_layer(net, layers).input_var
+    source = graphs.input_layer(net, layers)
+    image = source.input_var
     with applied(net, method, leave, layers):
         activations = _outputs(layers, image)
-        targets = [activation.type('target') for activation in activations]
+        targets = [activation.type(f'target of {graphs.name_of(net, layer)}')
+                   for layer, activation in zip(layers, activations)]
         cost = sum(T.sum(target * activation) for target, activation in zip(targets, activations))
         gradient = T.grad(cost, image)
-    return theano.function([image, *targets], gradient)
+    return functions.compiled({image: source, **dict(zip(targets, layers))}, gradient)
 
 
 def layers_of(net, names=None):

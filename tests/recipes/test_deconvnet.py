@@ -128,6 +128,64 @@ def test_tiles_are_large_and_hold_the_signal_without_bars(finished):
     assert ends.sum() == 1
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the list of (titles, options) of the figures that are drawn, which are not."""
+    saved = []
+    monkeypatch.setattr(deconvnet.figures, 'save_grid',
+                        lambda path, pictures, titles, *columns, **options: (
+                            saved.append((titles, options)), path.write_text('')))
+    return saved
+
+
+ONE = ['--layer', 'conv2_1', '--size', '48']
+BELOW = ', projected down by a deconvnet (left), and where that is in the photo (right)'
+
+
+def test_the_figure_tells_network_layer_method_activations_and_order(tmp_path, drawn):
+    deconvnet.main([*ONE, '--channels', '3', '--out', str(tmp_path / 'run'), '--quiet'])
+    ((titles, options),) = drawn
+    assert options['heading'] == f'vgg19_quarter, conv2_1: what excites each channel most{BELOW}'
+    peaks = {row['channel']: float(row['peak'])
+             for row in table(tmp_path / 'run' / 'channels.csv')}
+    assert len(titles) == 3
+    for title in titles:
+        channel, activation = title[len('channel '):].split(': activation ')
+        assert float(activation) == pytest.approx(peaks[channel], rel=0.005)
+    for words in ('Grey is zero', 'colours are signed sums', 'the 3 channels with the largest sums',
+                  'Channels that fire together stand together'):
+        assert words in options['caption']
+
+
+@pytest.mark.parametrize('keep, heading, title', [
+    ('channel', 'all that excites each channel', 'channel 3 at row 2, column 5: activation '),
+    ('together', 'what excites these units together', 'channels 3,2,5, 4')])
+def test_the_figure_tells_what_was_kept(tmp_path, drawn, keep, heading, title):
+    deconvnet.main([*ONE, '--unit', '3,2,5', '--unit', '4', '--keep', keep, '--out',
+                    str(tmp_path / 'run'), '--quiet'])
+    ((titles, options),) = drawn
+    assert heading + BELOW in options['heading'] and titles[0].startswith(title)
+    assert 'largest sums' not in options['caption'] and 'stand' not in options['caption']
+
+
+def test_many_photos_have_their_range_of_activations():
+    title = deconvnet.title_of([(7, None)], [250.4, 30, 4.567])
+    assert title == 'channel 7: activations 250 to 4.57'
+    assert deconvnet.heading_of('vgg19', 'conv1_1', 'unit', 2).endswith('in the photos (right)')
+
+
+def test_one_photo_is_told_that_many_are_wanted(tmp_path, drawn, capsys):
+    one = [*ONE, '--channels', '1']
+    deconvnet.main([*one, '--out', str(tmp_path / 'run')])
+    told = capsys.readouterr().err
+    (line,) = [line for line in told.splitlines() if 'one photo' in line]
+    assert 'the 9 that excite a channel most want a folder of many' in line
+    assert 'layer_features.py --method deconvnet' in line
+    for number, quiet in enumerate((['--quiet'], ['--top', '1'])):
+        deconvnet.main([*one, *quiet, '--out', str(tmp_path / f'run-{number}')])
+        assert 'one photo' not in capsys.readouterr().err
+
+
 def test_strides_that_leave_a_pattern_are_told():
     net = models.build('squeezenet', width=1 / 16, deepest='pool3')
     words = deconvnet.stepped_over(net['pool3'])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from recipes import layer_features
-from recipes.common import images, projections
+from recipes.common import functions, images, projections, quantities
 
 LAYERS = ['conv1_2', 'pool2', 'conv4_1']
 
@@ -91,15 +91,29 @@ def test_a_box_is_the_patch_and_small_pixels_stay_square(finished, folder_of_pho
             np.testing.assert_array_equal(strip, patch[np.ix_(at, at)])
 
 
-def test_numbers_have_no_exponents():
-    assert [layer_features.short(value) for value in (45910.4, 123.4, 4.567, 0.01234)] == [
-        '45,910', '123', '4.57', '0.0123']
+def test_a_sheet_tells_network_layer_method_and_what_its_numbers_are(tmp_path, monkeypatch):
+    sheets = []
+    monkeypatch.setattr(layer_features.figures, 'save_grid',
+                        lambda path, pictures, titles, **options: (
+                            sheets.append((titles, options)), path.write_text('')))
+    layer_features.main(['--layers', 'conv1_1', '--channels', '2', '--size', '32', '--method',
+                         'deconvnet', '--out', str(tmp_path / 'run'), '--quiet'])
+    ((titles, options),) = sheets
+    assert options['heading'] == ('vgg19_quarter, conv1_1: what the channels with the largest sums '
+                                  'see (by a deconvnet)')
+    with np.load(tmp_path / 'run' / 'astronaut' / 'conv1_1.npz') as arrays:
+        numbers = [(quantities.short(largest), quantities.short(total))
+                   for largest, total in zip(arrays['largest'], arrays['sum'])]
+    assert titles[1:3] == [f'largest activation {numbers[0][0]}', f'sum of its map {numbers[0][1]}']
+    assert titles[4:] == [f'largest activation {numbers[1][0]}', f'sum of its map {numbers[1][1]}']
+    for words in ('The largest sum is first', 'Grey is zero', 'need not be those of the photo'):
+        assert words in options['caption']
 
 
 def test_one_compilation_serves_all_layers(monkeypatch, tmp_path):
     compiled = []
-    original = projections.theano.function
-    monkeypatch.setattr(projections.theano, 'function',
+    original = functions.theano.function
+    monkeypatch.setattr(functions.theano, 'function',
                         lambda *arguments, **options: compiled.append(1) or original(
                             *arguments, **options))
     layer_features.main(['--layers', 'conv1_1,conv1_2,conv2_1', '--channels', '1', '--size', '32',

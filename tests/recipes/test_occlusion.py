@@ -119,6 +119,26 @@ def test_the_strongest_channel_and_the_likeliest_class_are_watched(tmp_path, cap
         capsys.readouterr().out
 
 
+def test_small_probabilities_and_doubts_are_told():
+    squares = occlusion.squares_of((8, 8), 4, 4)
+    shares = np.array([0.07, 0.05, 0.002, *[0.04] * 3, *[0.0379] * 20])
+
+    def look(images_):
+        return [np.full((len(images_), 1), 2.5), np.tile(shares, (len(images_), 1))]
+
+    names = [f'class {number}' for number in range(len(shares))]
+    found = occlusion.Occlusion(look, np.zeros((1, 3, 8, 8), 'float32'), squares, wanted=2)
+    guesses = 'not sure: class 0 0.07, class 1 0.05, class 3 0.04'
+    assert found.title(names) == f'probability of class 2 (0.002 of the whole photo)\n{guesses}'
+    assert found.sentence(names, 'conv1').startswith(
+        f'{guesses}; probability of class 2 0.002, at least 0.002 behind the square; elsewhere it '
+        'sees class 0; channel 0 of conv1: total activation 2.5, at least 2.5 behind the square')
+    shares[0] = 0.5
+    found = occlusion.Occlusion(look, np.zeros((1, 3, 8, 8), 'float32'), squares)
+    assert found.title(names) == 'probability of class 0 (0.50 of the whole photo)'
+    assert found.record(names)['guesses'][1][1:] == ('class 1', 0.05)
+
+
 def test_a_map_is_drawn_from_its_least_to_its_largest_value():
     drawn = figures.coloured(np.array([[1.0, 2.0], [3.0, 5.0]]), 'paper')
     assert drawn[0, 0].argmax() == 2 and drawn[1, 1].argmax() == 0  # from blue to red

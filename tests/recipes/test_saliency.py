@@ -134,13 +134,48 @@ def test_pictures_are_large_and_the_figure_has_the_photo_once(all_methods, monke
                         lambda path, pictures, titles, **options: (saved.append(titles),
                                                                    path.write_text('')))
     run = saliency.runs.Run('saliency', all_methods.parent / 'figure', False)
-    seen, gradient = {'name': 'fox', 'probability': 0.5}, np.ones((3, 20, 20), 'float32')
+    seen, gradient = seen_of(1, [0.3, 0.5, 0.2]), np.ones((3, 20, 20), 'float32')
     rgb = np.zeros((20, 20, 3), 'uint8')
     for methods in (projections.METHODS, ['guided']):
         saliency.save(run, 'x', rgb, dict.fromkeys(methods, gradient), seen, {}, 99, False, False)
     assert saved == [['fox (0.50)', 'gradient', 'guided backprop', 'deconvnet'],
                      ['fox (0.50)', 'guided backprop', 'raises the score', 'lowers the score']]
     assert saliency.parse([]).methods == list(projections.METHODS)
+
+
+def seen_of(index, probabilities, names=('cat', 'fox', 'sandal', 'shoe')):
+    """Return what is told of a photo, as `choose` does, of the map of a class."""
+    with np.errstate(divide='ignore'):
+        scores = np.log(np.array([probabilities], 'float64'))
+    _, (seen,) = saliency.choose(scores, saliency.Target(None, None, index), list(names), 1)
+    return seen
+
+
+MANY = [0.04, 0.001, 0.06, 0.05, *[0.849 / 20] * 20]  # nothing is likely
+NAMES = ['cat', 'fox', 'sandal', 'shoe', *(f'thing {number}' for number in range(20))]
+
+
+@pytest.mark.parametrize('index, probabilities, title, sentence', [
+    (1, [0.1, 0.85, 0.003, 0.047], 'fox (0.85)', 'fox 0.85, cat 0.10, shoe 0.05'),
+    (2, [0.1, 0.85, 0.003, 0.047], 'sandal (0.003)',
+     'sandal 0.003; it sees fox 0.85, cat 0.10, shoe 0.05'),
+    (2, MANY, 'not sure: sandal 0.06, shoe 0.05, thing 0 0.04',
+     'not sure: sandal 0.06, shoe 0.05, thing 0 0.04'),
+    (1, MANY, 'fox (0.001)\nnot sure: sandal 0.06, shoe 0.05, thing 0 0.04',
+     'fox 0.001; it sees not sure: sandal 0.06, shoe 0.05, thing 0 0.04')])
+def test_a_network_that_does_not_know_says_so(index, probabilities, title, sentence):
+    seen = seen_of(index, probabilities, NAMES)
+    assert (saliency.title_of(seen), saliency.sentence_of(seen)) == (title, sentence)
+
+
+def test_three_guesses_are_printed_and_recorded(tmp_path, capsys):
+    saliency.main(['--method', 'gradient', '--size', '32', '--out', str(tmp_path / 'run')])
+    (seen,) = json.loads((tmp_path / 'run' / 'run.json').read_text())['seen']
+    assert len(seen['guesses']) == 3 and seen['guesses'][0][1:] == [seen['name'],
+                                                                    seen['probability']]
+    told = capsys.readouterr().out
+    for _, name, _ in seen['guesses']:
+        assert name in told
 
 
 def test_a_broken_photo_is_left_out_and_the_status_says_so(all_methods, tmp_path, error_of,

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from models import process, waiting
+from models.runtime import compiling
 
 import pytest
 
@@ -55,7 +56,9 @@ def test_no_recipe_is_silent_for_long_on_an_empty_cache(recipe, arguments, tmp_p
     gaps, lines = gaps_of(map(str, command), tmp_path, tmp_path / 'cache')
     busy = max(1, os.getloadavg()[0] / os.cpu_count())  # each process waits for its turn
     assert max(gaps) <= LONGEST * busy, (max(gaps), busy, lines)
-    assert any(re.search(r'compiling \|.*\| \d+ of \d+ modules', line) for line in lines), lines
+    told = [line for line in lines if re.search(r'compiling \|.*\| \d+ of \d+ modules', line)]
+    assert told and all('once, kept for later runs' in line for line in told), lines
+    assert max(map(len, lines)) < 80, lines  # a longer one breaks, and is not written over
 
 
 def test_what_takes_long_is_told_with_its_count_and_what_does_not_is_not(capfd, monkeypatch):
@@ -70,6 +73,15 @@ def test_what_takes_long_is_told_with_its_count_and_what_does_not_is_not(capfd, 
     told = capfd.readouterr().err
     assert '1 of 3 modules' in told and 'compiling' in told and 'short' not in told
     assert not teller.thread.is_alive() and '\n' not in told
+
+
+def test_a_remark_stands_at_the_end_and_the_line_fits_a_terminal():
+    activity = waiting.Activity('compiling', 148, 'modules', compiling.KEPT)
+    activity.done, activity.began = 147, activity.began - 999
+    told = activity.told()
+    assert re.fullmatch(r'compiling \|#+ +\| 147 of 148 modules, \d+ s; once, kept for later runs',
+                        told)
+    assert len(told) < 80
 
 
 def test_what_was_said_makes_room_for_what_is_written(capfd, monkeypatch):
