@@ -11,6 +11,7 @@ from recipes.common import colours, images
 
 MOST = 8  # regions; each is a Gram matrix more in every layer
 SOFTNESS = 1 / 50  # of the shorter side: how far what is painted over is smoothed
+RIM = 1 / 32       # of the shorter side: so near what is painted over its own colours reach
 
 
 def read(path):
@@ -121,6 +122,9 @@ def fitted(kept, rows, columns):
 def paint_over(rgb, kept):
     """Paint over what does not count of a picture with the colours around.
 
+    They are taken from beyond a rim: a heat map ends before its shape does, and the orange strokes
+    around a moon, 6 pixels of 256 wide, would fill all of it with orange.
+
     What is left out of the statistics is seen by units around it all the same: those of conv5_1
     see 156 pixels of a VGG-19's input. So it goes out of the picture too.
 
@@ -131,7 +135,9 @@ def paint_over(rgb, kept):
     away = kept < 0.5
     if not away.any() or away.all():
         return rgb
-    places = distance_transform_edt(away, return_distances=False, return_indices=True)
+    near = distance_transform_edt(~away) <= RIM * min(rgb.shape[:2])
+    places = distance_transform_edt(away if near.all() else near, return_distances=False,
+                                    return_indices=True)
     filled = rgb[tuple(places)].astype('float32')
     softness = SOFTNESS * min(rgb.shape[:2])
     # Smoothed over what is painted over only, or its surroundings would bleed into it twice.

@@ -79,8 +79,9 @@ def test_no_colour_of_srgb_is_outside_the_distribution():
     ((40, 150, 60), 'green'), ((40, 60, 200), 'blue'), ((10, 10, 10), 'black'),
     ((128, 128, 128), 'grey'), ((250, 250, 250), 'white')])
 def test_colours_have_names(rgb, name):
-    found, told = palettes.look_of(palettes.to_lab(np.array(rgb, 'uint8')))
-    assert (found, told) == (name, '#{:02x}{:02x}{:02x}'.format(*rgb))
+    lab = palettes.to_lab(np.array(rgb, 'uint8'))
+    assert palettes.names_of(lab) == name
+    assert palettes.hexadecimal(lab) == '#{:02x}{:02x}{:02x}'.format(*rgb)
 
 
 def test_what_does_not_count_is_painted_over_with_what_is_around():
