@@ -150,7 +150,7 @@ def hexadecimal(lab):
 def looks_of(lab, weights):
     """Name what colours a picture has where it counts, the one that counts most first.
 
-    Pixels are named one by one: the mean of blue and of yellow ones would be a grey that nobody
+    Pixels are named one by one: the mean of blue and of yellow ones would be a colour that nobody
     sees.
 
     Args:

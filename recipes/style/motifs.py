@@ -98,6 +98,8 @@ def heats_of(maps):
     They are blurred; the median over the picture is 0, as every channel fires a little nearly
     everywhere, and the largest is 1.
     """
+    if not len(maps):
+        return maps
     found = smoothed(maps)
     found = np.maximum(found - np.median(found, axis=(1, 2), keepdims=True), 0)
     return found / np.maximum(found.max(axis=(1, 2), keepdims=True), 1e-12)
@@ -134,13 +136,14 @@ def titles(looks):
         return (f'{" and ".join(look.colours[:colours])}, {look.size} px, '
                 f'{" and ".join(look.places[:places])}')
 
-    found = [title(look, 1 + look.two, 1) for look in looks]
-    for make in (lambda number: title(looks[number], 2, 1),
-                 lambda number: title(looks[number], 2, 2),
-                 lambda number: f'{found[number]}, motif {number}'):
+    def where_alike(found, longer):
         count = Counter(found)
-        found = [make(number) if count[own] > 1 else own for number, own in enumerate(found)]
-    return found
+        return [more if count[own] > 1 else own for own, more in zip(found, longer)]
+
+    found = [title(look, 1 + look.two, 1) for look in looks]
+    found = where_alike(found, [title(look, 2, 1) for look in looks])
+    found = where_alike(found, [title(look, 2, 2) for look in looks])
+    return where_alike(found, [f'{own}, motif {number}' for number, own in enumerate(found)])
 
 
 def on_grid(maps, shape):
