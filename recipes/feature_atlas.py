@@ -135,28 +135,57 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
     atlas['layers'].append({'name': layer, 'channels': len(activation),
                             'silent': np.flatnonzero(numbers < 0).tolist(),
                             'field': [field.size for field in fields]})
+    channels = describe_channels(layer, activation, numbers, fields, strips, lab)
+    atlas['channels'] += channels
+    sizes = {channel['channel']: channel['extent'] for channel in channels}
+    atlas['motifs'] += describe_motifs(layer, activation, numbers, sizes, lab)
+
+
+def describe_channels(layer, activation, numbers, fields, strips, lab):
+    """Describe the channels of a layer that fire, for the page: a list of dicts.
+
+    Args:
+        layer: name.
+        activation: (channels, rows, columns), from 0 up.
+        numbers: of each channel's motif, as `motifs.group` gives them.
+        fields: (Field, Field) of the layer.
+        strips: channel to its patches, RGB.
+        lab: the picture, L*a*b* (rows, columns, 3).
+    """
     shown = motifs.normalised(activation)
-    grids = motifs.on_grid(shown, rgb.shape)
-    fired_on = motifs.fired_on(shown)
-    sums, extents_of = activation.sum(axis=(1, 2)), {}
+    grids, fired_on = motifs.on_grid(shown, lab.shape), motifs.fired_on(shown)
+    sums, found = activation.sum(axis=(1, 2)), []
     for channel in map(int, np.flatnonzero(numbers >= 0)):
-        extents_of[channel] = motifs.extent(shown[channel], fields[0].stride)
         colour, code, _ = colours_where(fired_on[channel], lab)[0]
-        atlas['channels'].append({
+        found.append({
             'layer': layer, 'channel': channel, 'motif': int(numbers[channel]),
             'strength': round(float(sums[channel] / sums.max()), 4),
             'largest': float(f'{activation[channel].max():.3g}'),
-            'extent': round(extents_of[channel], 1), 'colour': colour, 'hex': code,
+            'extent': round(motifs.extent(shown[channel], fields[0].stride), 1),
+            'colour': colour, 'hex': code,
             'strip': figures.data_uri(strips[channel], QUALITY), **describe_heat(grids[channel])})
-    means = motifs.means(activation, numbers)
+    return found
+
+
+def describe_motifs(layer, activation, numbers, sizes, lab):
+    """Describe the motifs of a layer for the page: a list of dicts.
+
+    Args:
+        layer: name.
+        activation: (channels, rows, columns), from 0 up.
+        numbers: of each channel's motif, as `motifs.group` gives them.
+        sizes: channel to the size of what it fires on, in pixels across.
+        lab: the picture, L*a*b* (rows, columns, 3).
+    """
+    means, sums = motifs.means(activation, numbers), activation.sum(axis=(1, 2))
     members = [np.flatnonzero(numbers == number).tolist() for number in range(len(means))]
-    looks = [motif_look(map_, lab, np.average([extents_of[channel] for channel in own],
+    looks = [motif_look(map_, lab, np.average([sizes[channel] for channel in own],
                                               weights=sums[own]))
              for map_, own in zip(motifs.fired_on(means), members)]
-    heats = motifs.on_grid(motifs.heats_of(means), rgb.shape)
-    for number, (title, heat, own) in enumerate(zip(motifs.titles(looks), heats, members)):
-        atlas['motifs'].append({'layer': layer, 'motif': number, 'title': title, 'channels': own,
-                                **describe_heat(heat)})
+    heats = motifs.on_grid(motifs.heats_of(means), lab.shape)
+    return [{'layer': layer, 'motif': number, 'title': title, 'channels': own,
+             **describe_heat(heat)}
+            for number, (title, heat, own) in enumerate(zip(motifs.titles(looks), heats, members))]
 
 
 def colours_where(map_, lab):

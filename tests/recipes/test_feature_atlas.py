@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from recipes import feature_atlas, styletransfer
 from recipes.common import images, palettes, projections, receptive_fields, runs
+from recipes.common.networks import load_to
 from recipes.style import motifs, selections
 from recipes.style.loss import Looker, Painting, StyleLoss
 
@@ -228,6 +229,25 @@ def test_titles_on_the_page_differ_and_name_the_pixels_that_a_motif_fires_on(fin
             shares[name] = shares.get(name, 0) + fire[row, column]
         first = max(shares, key=shares.get)
         assert motif['title'].startswith((f'{first},', f'{first} and '))
+
+
+def test_the_motifs_that_the_readme_names_are_what_it_says():
+    """README.md of the style: conv2_1 of the default network, at the default size."""
+    _, rgb = moon()
+    net, mean_pixel = load_to(['conv2_1'], 'vgg19_small', None, 'average_exc_pad')
+    (activation,) = projections.compile_activations(net, ['conv2_1'])(
+        images.prepare(rgb, mean_pixel))
+    activation = np.maximum(activation[0], 0)
+    numbers = motifs.group(activation)
+    shown = motifs.normalised(activation)
+    sizes = {channel: motifs.extent(shown[channel], 2) for channel in np.flatnonzero(numbers >= 0)}
+    found = feature_atlas.describe_motifs('conv2_1', activation, numbers, sizes,
+                                          palettes.to_lab(rgb))
+    assert found[7]['title'] == 'white and yellow, 12 px, upper left'
+    assert found[5]['title'] == 'yellow, 20 px, lower right'
+    at_moon = [heat_of(motif)[int(0.228 * motif['rows']), int(0.297 * motif['columns'])]
+               for motif in found]
+    assert np.argsort(at_moon)[:-3:-1].tolist() == [7, 5]
 
 
 def test_a_layer_without_a_channel_that_fires_has_no_motif():
