@@ -112,14 +112,11 @@ def test_what_is_painted_over_does_not_take_the_colour_of_its_rim():
 
 def test_a_small_thing_is_painted_over_with_what_touches_it():
     rgb = np.full((128, 128, 3), (235, 225, 200), 'uint8')
-    rgb[40:60, 40:60] = 30, 40, 120
+    rgb[43:57, 43:57] = 30, 40, 120
     kept = np.ones((128, 128), 'float32')
-    kept[46:54, 46:54] = 0  # 6 pixels inside a dark square; a rim of 4 would be beyond
+    kept[46:54, 46:54] = 0  # 3 pixels inside a dark square: a rim of 4 would be beyond it
     kept[90:, 20:100] = 0   # and something large elsewhere, whose rim is wide
-    np.testing.assert_array_equal(masks.paint_over(rgb, kept)[40:60, 40:60], rgb[40:60, 40:60])
-    kept[46:54, 46:60] = 0  # now it touches the square's edge
-    found = masks.paint_over(rgb, kept)
-    assert (found[48:52, 46:49] == (30, 40, 120)).all()
+    np.testing.assert_array_equal(masks.paint_over(rgb, kept)[43:57, 43:57], rgb[43:57, 43:57])
 
 
 def test_a_strip_that_is_all_rim_is_still_painted_over_with():
