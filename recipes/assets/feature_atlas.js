@@ -278,10 +278,13 @@ function levelAt(motif, { x, y }) {
 }
 
 function goTo(found) {
+  const focused = document.activeElement;
   place = found;
   listPlace();
   filter();
   if (found) by('there').scrollIntoView();
+  else if (focused === by('all')) by('place').focus();  // the button is gone
+  else if (focused.closest('.motif')) focused.focus();  // a block that moves loses it
 }
 
 // The blocks themselves move: what is dropped, drawn or focused in them stays so.

@@ -253,6 +253,7 @@ def test_a_click_on_the_painting_lists_the_motifs_of_the_place_first(hands, page
     assert set(motif) == {'layer', 'motif', 'channels', 'rows', 'columns', 'heat'}
     hands.one('#undo').click()
     hands.one('#all').click()
+    assert hands.driver.switch_to.active_element.get_attribute('id') == 'place'
     assert order() == before and not listed(hands) and not hands.all('.motif.here')
     assert not hands.one('#mark').is_displayed() and not hands.one('#there h2').is_displayed()
     assert hands.one('#there-told').text == ''
@@ -294,6 +295,8 @@ def test_arrows_go_from_card_to_card_in_the_order_of_the_list(hands):
         hands.press(Keys.ARROW_RIGHT)
         assert hands.driver.switch_to.active_element.get_attribute('data-key') == expected
     hands.press(Keys.ESCAPE)
+    assert not listed(hands)
+    assert hands.driver.switch_to.active_element.get_attribute('data-key') == cards[3]
 
 
 @pytest.mark.parametrize('text, words', [
