@@ -194,7 +194,8 @@ def test_a_place_of_the_painting_is_clicked_or_tapped_and_its_motifs_come_into_v
                                    {'type': kind, 'touchPoints': points})
     else:
         from selenium.webdriver import ActionChains
-        ActionChains(driver).move_by_offset(x, y).click().perform()
+        ActionChains(driver).move_to_element_with_offset(
+            one(driver, '#picture'), -0.205 * box[2], -0.27 * box[3]).click().perform()
     WebDriverWait(driver, 5).until(lambda _: every(driver, '#there-motifs .motif'))
     told = one(driver, '#there-told').text
     assert told.startswith(('29 %', '30 %')) and ' fire' in told
