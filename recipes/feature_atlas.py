@@ -33,7 +33,7 @@ from recipes.common import (
     runs,
 )
 from recipes.common.networks import load_to
-from recipes.style import motifs, selections
+from recipes.style import masks, motifs, selections
 from recipes.style.defaults import settings_of
 
 SIZE = 256         # of styletransfer.py's paintings
@@ -129,26 +129,88 @@ def add_layer(atlas, net, layer, activation, image, rgb, options):
               for patch in strongest_patches(fields, activation, int(channel), rgb.shape, options)]
     project = projections.compile_projection(net, [layer], 'guided')
     gradients = project_patches(net[layer], project, image, chosen, activation, fields, options)
-    strips, looks = draw_strips(fields, rgb, chosen, gradients, options.patches)
+    strips = draw_strips(fields, rgb, chosen, gradients, options.patches)
+    lab = palettes.to_lab(rgb)
 
     atlas['layers'].append({'name': layer, 'channels': len(activation),
                             'silent': np.flatnonzero(numbers < 0).tolist(),
                             'field': [field.size for field in fields]})
-    heats = motifs.on_grid(motifs.heats(activation, numbers), rgb.shape)
-    for number, heat in enumerate(heats):
-        atlas['motifs'].append({'layer': layer, 'motif': number, **describe_heat(heat),
-                                'channels': np.flatnonzero(numbers == number).tolist()})
+    channels = describe_channels(layer, activation, numbers, fields, strips, lab)
+    atlas['channels'] += channels
+    sizes = {channel['channel']: channel['extent'] for channel in channels}
+    atlas['motifs'] += describe_motifs(layer, activation, numbers, sizes, lab)
+
+
+def describe_channels(layer, activation, numbers, fields, strips, lab):
+    """Describe the channels of a layer that fire, for the page: a list of dicts.
+
+    Args:
+        layer: name.
+        activation: (channels, rows, columns), from 0 up.
+        numbers: of each channel's motif, as `motifs.group` gives them.
+        fields: (Field, Field) of the layer.
+        strips: channel to its patches, RGB.
+        lab: the picture, L*a*b* (rows, columns, 3).
+    """
     shown = motifs.normalised(activation)
-    grids = motifs.on_grid(shown, rgb.shape)
-    sums = activation.sum(axis=(1, 2))
+    grids, fired_on = motifs.on_grid(shown, lab.shape), motifs.fired_on(shown)
+    sums, found = activation.sum(axis=(1, 2)), []
     for channel in map(int, np.flatnonzero(numbers >= 0)):
-        extent = motifs.extent(shown[channel], fields[0].stride)
-        atlas['channels'].append({
+        colour, code, _ = colours_where(fired_on[channel], lab)[0]
+        found.append({
             'layer': layer, 'channel': channel, 'motif': int(numbers[channel]),
             'strength': round(float(sums[channel] / sums.max()), 4),
             'largest': float(f'{activation[channel].max():.3g}'),
-            'extent': round(extent, 1), 'colour': looks[channel][0], 'hex': looks[channel][1],
+            'extent': round(motifs.extent(shown[channel], fields[0].stride), 1),
+            'colour': colour, 'hex': code,
             'strip': figures.data_uri(strips[channel], QUALITY), **describe_heat(grids[channel])})
+    return found
+
+
+def describe_motifs(layer, activation, numbers, sizes, lab):
+    """Describe the motifs of a layer for the page: a list of dicts.
+
+    Args:
+        layer: name.
+        activation: (channels, rows, columns), from 0 up.
+        numbers: of each channel's motif, as `motifs.group` gives them.
+        sizes: channel to the size of what it fires on, in pixels across.
+        lab: the picture, L*a*b* (rows, columns, 3).
+    """
+    means, sums = motifs.means(activation, numbers), activation.sum(axis=(1, 2))
+    members = [np.flatnonzero(numbers == number).tolist() for number in range(len(means))]
+    looks = [motif_look(map_, lab, np.average([sizes[channel] for channel in own],
+                                              weights=sums[own]))
+             for map_, own in zip(motifs.fired_on(means), members)]
+    heats = motifs.on_grid(motifs.heats_of(means), lab.shape)
+    return [{'layer': layer, 'motif': number, 'title': title, 'channels': own,
+             **describe_heat(heat)}
+            for number, (title, heat, own) in enumerate(zip(motifs.titles(looks), heats, members))]
+
+
+def colours_where(map_, lab):
+    """Name the colours of the picture where a channel or motif fires, as `palettes.looks_of` does.
+
+    Args:
+        map_: what `motifs.fired_on` keeps of it, (rows, columns).
+        lab: the picture, L*a*b* (rows, columns, 3).
+    """
+    return palettes.looks_of(lab, masks.fitted(map_.astype('float32'), *lab.shape[:2]))
+
+
+def motif_look(map_, lab, size):
+    """Describe a motif by what it fires on, a `motifs.Look`.
+
+    Args:
+        map_: what `motifs.fired_on` keeps of it, (rows, columns).
+        lab: the picture, L*a*b* (rows, columns, 3).
+        size: of what it fires on, in pixels across.
+    """
+    (first, _, _), *more = colours_where(map_, lab)
+    second = more[0] if more else None
+    return motifs.Look((first, second[0]) if second else (first,),
+                       bool(second) and second[2] >= motifs.SECOND, round(size),
+                       motifs.places(map_))
 
 
 def describe_heat(heat):
@@ -237,12 +299,12 @@ def draw_strips(fields, rgb, patches, gradients, columns):
     """Draw each channel's patches in a row, and below each what in it excites the channel.
 
     Returns:
-        (strips, looks): channel to RGB; channel to (name of its colour, '#rrggbb').
+        Dict from channel to RGB.
     """
     wide = [field._replace(size=max(field.size, NARROWEST),
                            start=field.start - max(0, NARROWEST - field.size) // 2)
             for field in fields]
-    strips, colours = {}, {}
+    strips = {}
     for patch in patches:
         gradient = np.zeros((3, *rgb.shape[:2]), 'float32')
         first, end, begin, stop = patch.window
@@ -254,16 +316,7 @@ def draw_strips(fields, rgb, patches, gradients, columns):
         at = slice(patch.rank * TILE, (patch.rank + 1) * TILE)
         strip[:TILE, at] = images.resize_to(seen, TILE, TILE)
         strip[TILE:, at] = images.resize_to(maps.signed(drawn), TILE, TILE)
-        colours.setdefault(patch.channel, []).append(mean_colour(seen, maps.magnitude(drawn)))
-    looks = {channel: palettes.look_of(np.mean(found, axis=0)) for channel, found
-             in colours.items()}
-    return strips, looks
-
-
-def mean_colour(rgb, weights):
-    """Compute the mean of a patch's pixels, L*a*b* (3,), by how much each excites the channel."""
-    weights = weights if weights.sum() > 0 else np.ones_like(weights)
-    return np.average(palettes.to_lab(rgb).reshape(-1, 3), axis=0, weights=weights.ravel())
+    return strips
 
 
 def save_page(run, atlas):

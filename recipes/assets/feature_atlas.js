@@ -21,26 +21,17 @@ for (const channel of atlas.channels) {
                    String(channel.channel), channel.colour];
 }
 
-// A motif is called by what its channels see most of, and how large that is.
-for (const motif of atlas.motifs) {
-  const own = motif.channels.map(number => channels.get(`${motif.layer}/${number}`)), weights = {};
-  let total = 0, size = 0;
-  for (const channel of own) {
-    weights[channel.colour] = (weights[channel.colour] || 0) + channel.strength;
-    total += channel.strength;
-    size += channel.strength * channel.extent;
-  }
-  const [[colour]] = Object.entries(weights).sort((a, b) => b[1] - a[1]);
-  motif.name = `${colour}, ${Math.round(size / (total || 1))} px`;
-}
-
 const nothing = { dropped: [], motifs: [], threshold: 30 };
 let choice = {};
 take(nothing);
 const past = [], future = [];
-const cards = new Map(), blocks = new Map();
+const cards = new Map(), blocks = new Map(), sections = new Map();
 const colours = new Set();
+const HERE = 0.15;   // of its largest: what a motif has where it is listed as firing there
+const STEP = 0.05;   // of the painting: what an arrow key moves the mark by
 let shown = [];
+const MIDDLE = { x: 0.5, y: 0.5 };
+let place = null;    // on the painting, { x, y } of 0..1, whose motifs come first
 
 // --- the choice ---------------------------------------------------------------------------------
 
@@ -145,7 +136,10 @@ function selection() {
   return { format: atlas.format, version: atlas.version, model: atlas.model,
            picture: { name: atlas.picture.name, pixels: atlas.picture.pixels },
            threshold: choice.threshold / 100, layers,
-           motifs: [...choice.motifs].map(key => motifs.get(key)) };
+           motifs: [...choice.motifs].map(key => {
+             const { layer, motif, channels, rows, columns, heat } = motifs.get(key);
+             return { layer, motif, channels, rows, columns, heat };
+           }) };
 }
 
 function save() {
@@ -262,7 +256,68 @@ function leave() {
       ? (by('masked').checked ? 'What is hatched is taken out of the picture.' : '')
       : choice.dropped.size
       ? 'Single features leave the style; only a whole motif is taken out of the picture too.'
-      : 'Point at a feature to see where it fires; a click drops it, another one keeps it.';
+      : 'Click on a place of the painting for the motifs that fire there. Point at a feature to ' +
+        'see where it fires; a click drops it, another one keeps it.';
+}
+
+// --- the motifs of a place ----------------------------------------------------------------------
+
+// A motif's level there, 0..1 of its largest; a position of the map to each side counts, because
+// nobody points more finely.
+function levelAt(motif, { x, y }) {
+  const bytes = bytesOf(motif);
+  const row = Math.min(motif.rows - 1, Math.floor(y * motif.rows));
+  const column = Math.min(motif.columns - 1, Math.floor(x * motif.columns));
+  let most = 0;
+  for (let r = Math.max(0, row - 1); r <= Math.min(motif.rows - 1, row + 1); r++) {
+    for (let c = Math.max(0, column - 1); c <= Math.min(motif.columns - 1, column + 1); c++) {
+      most = Math.max(most, bytes[r * motif.columns + c]);
+    }
+  }
+  return most / 255;
+}
+
+function goTo(found) {
+  const focused = document.activeElement;
+  place = found;
+  listPlace();
+  filter();
+  if (found) by('there').scrollIntoView();
+  else if (focused === by('all')) by('place').focus();  // the button is gone
+  else if (focused.closest('.motif')) focused.focus();  // a block that moves loses it
+}
+
+// The blocks themselves move: what is dropped, drawn or focused in them stays so.
+function listPlace() {
+  for (const [key, block] of blocks) {
+    block.classList.remove('here');
+    block.querySelector('.level').textContent = '';
+    sections.get(motifs.get(key).layer).querySelector('.motifs').append(block);
+  }
+  by('there-head').hidden = by('mark').hidden = !place;
+  if (!place) return;
+  by('mark').style.left = `${100 * place.x}%`;
+  by('mark').style.top = `${100 * place.y}%`;
+  const found = atlas.motifs.map(motif => [levelAt(motif, place), motif])
+      .filter(([level]) => level >= HERE).sort((a, b) => b[0] - a[0]);
+  for (const [level, motif] of found) {
+    const block = blocks.get(motifKey(motif));
+    block.classList.add('here');
+    block.querySelector('.level').textContent =
+        `fires here with ${Math.round(100 * level)} % of its largest`;
+    by('there-motifs').append(block);
+  }
+}
+
+// How many motifs of the place pass the filters, in words, once those are known.
+function tellPlace() {
+  if (!place) { by('there-told').textContent = ''; return; }
+  const all = [...by('there-motifs').children], seen = all.filter(block => !block.hidden).length;
+  by('there-told').textContent = `${Math.round(100 * place.x)} % from the left, ` +
+      `${Math.round(100 * place.y)} % from the top: ` +
+      (all.length ? `${all.length} ${all.length === 1 ? 'motif fires' : 'motifs fire'} here, the ` +
+          'strongest first' + (seen < all.length ? `; ${seen} shown` : '')
+          : 'no motif fires here');
 }
 
 const told = channel => `${channel.layer}, channel ${channel.channel}: ${channel.colour}, ` +
@@ -320,11 +375,12 @@ function buildCard(channel) {
 function buildMotif(motif) {
   const toggle = element('button', { className: 'toggle' });
   toggle.onclick = () => toggleMotif(motif);
-  const words = `${motif.layer}, motif ${motif.motif} (${motif.name}): ` +
+  const words = `${motif.layer}, motif ${motif.motif} (${motif.title}): ` +
       `${motif.channels.length} channels`;
   const header = element('header', {},
                          element('canvas', { role: 'img', ariaLabel: `where ${words} fire` }),
-                         element('h3', { textContent: motif.name }, element('small', {})), toggle);
+                         element('h3', { textContent: motif.title }, element('small', {}),
+                                 element('small', { className: 'level' })), toggle);
   header.onmouseenter = () => showHeat(motif, words);
   header.onmouseleave = leave;
   header.onclick = event => { if (event.target !== toggle) showHeat(motif, words); };
@@ -351,9 +407,12 @@ function build() {
     const section = element('section', {}, element('h2', { textContent: layer.name },
         element('small', { textContent: `a unit sees ${layer.field.join(' × ')} pixels` })));
     section.dataset.layer = layer.name;
+    const holder = element('div', { className: 'motifs' });
     for (const motif of atlas.motifs) {
-      if (motif.layer === layer.name) section.append(buildMotif(motif));
+      if (motif.layer === layer.name) holder.append(buildMotif(motif));
     }
+    section.append(holder);
+    sections.set(layer.name, section);
     if (layer.silent.length) {
       section.append(element('p', { className: 'silent', textContent:
           `Never fire in this picture: channels ${layer.silent.join(', ')}. They stay in the ` +
@@ -403,8 +462,8 @@ function filter() {
   by('strength-told').textContent = `${by('strength').value} %`;
   shown = [];
   const seen = new Set();
-  for (const [key, card] of cards) {
-    const channel = channels.get(key), visible = passes(channel);
+  for (const card of document.querySelectorAll('.card')) {  // in the order of the page
+    const channel = channels.get(card.dataset.key), visible = passes(channel);
     card.hidden = !visible;
     if (visible) {
       shown.push(card);
@@ -413,9 +472,8 @@ function filter() {
     }
   }
   for (const [key, block] of blocks) block.hidden = !seen.has(key);
-  for (const section of document.querySelectorAll('section')) {
-    section.hidden = !seen.has(section.dataset.layer);
-  }
+  for (const [name, section] of sections) section.hidden = !seen.has(name);
+  tellPlace();
   by('nothing').hidden = shown.length > 0;
   count();
   rememberView();
@@ -441,7 +499,7 @@ function redraw() {
     block.querySelector('.toggle').textContent = dropped ? 'Keep motif' : 'Drop motif';
     block.querySelector('.toggle').ariaPressed = String(dropped);
     block.querySelector('h3 small').textContent =
-        `motif ${motif.motif}, ${left} of ${motif.channels.length} kept`;
+        `${motif.layer}, motif ${motif.motif}, ${left} of ${motif.channels.length} kept`;
   }
   by('undo').disabled = !past.length;
   by('redo').disabled = !future.length;
@@ -515,6 +573,22 @@ function move(card, key) {
   return best ? best[1] : card;
 }
 
+// Move the mark on the painting as an arrow key says, and tell whether it was one.
+function moveMark(key) {
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  if (!steps[key]) return false;
+  const within = value => Math.min(1, Math.max(0, value)), from = place || MIDDLE;
+  goTo({ x: within(from.x + STEP * steps[key][0]), y: within(from.y + STEP * steps[key][1]) });
+  return true;
+}
+
+by('place').onclick = event => {
+  const box = by('place').getBoundingClientRect();
+  goTo(event.detail === 0 ? place || MIDDLE  // Enter or Space
+      : { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height });
+};
+by('all').onclick = () => goTo(null);
+
 document.addEventListener('keydown', event => {
   const typing = event.target.matches('input[type=search], select, input[type=range]');
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z' &&
@@ -534,6 +608,8 @@ document.addEventListener('keydown', event => {
     if (next) { next.focus(); next.scrollIntoView({ block: 'nearest' }); }
     return;
   }
+  if (event.target === by('place') && moveMark(event.key)) event.preventDefault();
+  if (event.key === 'Escape' && place) goTo(null);
   if (!found) return;
   if (event.key === ' ') { event.preventDefault(); toggleChannel(found[1]); }
   if (event.key.toLowerCase() === 'm') toggleMotif(found[1].of);
@@ -557,6 +633,8 @@ for (const id of ['search', 'layer', 'state', 'size-from', 'size-to', 'strength'
   by(id).oninput = filter;
 }
 by('clear').onclick = () => {
+  place = null;
+  listPlace();
   for (const id of ['search', 'layer', 'state']) by(id).value = '';
   by('size-from').value = 0;
   by('size-to').value = by('size-to').max;

@@ -132,17 +132,40 @@ def peaks_kept(painting, result):
     return int((distances <= PEAK_DISTANCE).sum()), len(there)
 
 
-def look_of(lab):
-    """Name a colour: (name, '#rrggbb').
+def names_of(lab):
+    """Name colours, L*a*b* (..., 3): an array (...) of words."""
+    lightness, a, b = np.moveaxis(np.asarray(lab), -1, 0)
+    ends, names = zip(*HUES)
+    hues = np.array(names)[np.searchsorted(ends, np.degrees(np.arctan2(b, a)) % 360, 'right')]
+    greys = np.select([lightness < 25, lightness > 80], ['black', 'white'], 'grey')
+    return np.where(np.hypot(a, b) < GREY, greys, hues)
+
+
+def hexadecimal(lab):
+    """Write a colour, L*a*b* (3,), as '#rrggbb'."""
+    rgb = np.rint(lab2rgb(np.reshape(lab, (1, 1, 3)))[0, 0].clip(0, 1) * 255).astype(int)
+    return '#{:02x}{:02x}{:02x}'.format(*rgb)
+
+
+def looks_of(lab, weights):
+    """Name what colours a picture has where it counts, the one that counts most first.
+
+    Pixels are named one by one: the mean of blue and of yellow ones would be a colour that nobody
+    sees.
 
     Args:
-        lab: L*a*b*, (3,).
+        lab: L*a*b* (rows, columns, 3).
+        weights: (rows, columns), from 0 up, with a sum above 0.
+
+    Returns:
+        list of (name, mean of the pixels of that name as '#rrggbb', their share of the weights).
     """
-    rgb = np.rint(lab2rgb(np.reshape(lab, (1, 1, 3)))[0, 0].clip(0, 1) * 255).astype(int)
-    lightness, chroma = lab[0], np.hypot(lab[1], lab[2])
-    if chroma < GREY:
-        name = 'black' if lightness < 25 else 'white' if lightness > 80 else 'grey'
-    else:
-        hue = np.degrees(np.arctan2(lab[2], lab[1])) % 360
-        name = next(name for end, name in HUES if hue < end)
-    return name, '#{:02x}{:02x}{:02x}'.format(*rgb)
+    counts = weights > 0
+    colours, shares = lab[counts], weights[counts] / weights[counts].sum()
+    names = names_of(colours)
+    found = []
+    for name in np.unique(names):
+        own = names == name
+        mean = np.average(colours[own], axis=0, weights=shares[own])
+        found.append((str(name), hexadecimal(mean), float(shares[own].sum())))
+    return sorted(found, key=lambda look: -look[2])

@@ -5,12 +5,14 @@ from models.errors import ArchiveError
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum
 
 from recipes.common import colours, images
 
 MOST = 8  # regions; each is a Gram matrix more in every layer
 SOFTNESS = 1 / 50  # of the shorter side: how far what is painted over is smoothed
+RIM = 1 / 32       # of the shorter side, at most: so near what is painted over its colours reach
+OF_DEPTH = 0.2     # of the depth of what is painted over: a small thing has a narrow rim
 
 
 def read(path):
@@ -118,8 +120,21 @@ def fitted(kept, rows, columns):
     return np.array(Image.fromarray(kept, 'F').resize((columns, rows), Image.BILINEAR))
 
 
+def with_rim(away):
+    """Widen each connected part of what is painted over by its rim, boolean (rows, columns)."""
+    parts, count = label(away)
+    depths = maximum(distance_transform_edt(away), parts, np.arange(count + 1))
+    distances, nearest = distance_transform_edt(~away, return_indices=True)
+    return distances <= np.minimum(OF_DEPTH * depths[parts[tuple(nearest)]],
+                                   RIM * min(away.shape))
+
+
 def paint_over(rgb, kept):
     """Paint over what does not count of a picture with the colours around.
+
+    They are taken from beyond a rim: a heat map ends before its shape does, and the orange strokes
+    around a moon, 6 pixels of 256 wide, would fill all of it with orange. The rim of something
+    small is narrow, or it would be filled with the next thing's colours, or the next with its.
 
     What is left out of the statistics is seen by units around it all the same: those of conv5_1
     see 156 pixels of a VGG-19's input. So it goes out of the picture too.
@@ -131,7 +146,9 @@ def paint_over(rgb, kept):
     away = kept < 0.5
     if not away.any() or away.all():
         return rgb
-    places = distance_transform_edt(away, return_distances=False, return_indices=True)
+    near = with_rim(away)
+    places = distance_transform_edt(away if near.all() else near, return_distances=False,
+                                    return_indices=True)
     filled = rgb[tuple(places)].astype('float32')
     softness = SOFTNESS * min(rgb.shape[:2])
     # Smoothed over what is painted over only, or its surroundings would bleed into it twice.

@@ -1,5 +1,7 @@
 """Channels of a layer grouped into motifs: those that fire at the same things in a picture."""
 
+from collections import Counter, namedtuple
+
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial.distance import pdist
@@ -11,6 +13,12 @@ GRID = 48            # positions along the longer side of a heat map, at most
 BLUR = 0.03          # of the shorter side: what fires within it fires at the same thing
 WHITE = 99.5         # percentile of a channel's activations at which it fires fully
 SILENT = 1e-6        # of the layer's largest activation: a channel below never fires
+FIRES = 0.5          # of its largest: there a channel or motif fires, and has its colour and size
+SECOND = 1 / 3       # of where a motif fires: a second colour of so much is in its title
+
+# What a motif's title is made of. colours: names, the one that it fires on most first, one or two;
+# two: whether the second is one of SECOND; size: pixels across; places: as `places` names them.
+Look = namedtuple('Look', 'colours two size places')
 
 
 def silent(activation):
@@ -61,23 +69,81 @@ def group(activation, count=None):
     return motifs
 
 
-def heats(activation, motifs):
-    """Map where each motif fires, float64 (motifs, rows, columns), 0..1.
-
-    A motif's map is the mean of its channels', blurred; its median over the picture is 0, as every
-    channel fires a little nearly everywhere, and its largest is 1.
+def means(activation, motifs):
+    """Map how much each motif's channels fire in the mean, float64 (motifs, rows, columns), 0..1.
 
     Args:
         activation: (channels, rows, columns).
         motifs: of each channel, as `group` gives them.
     """
-    maps = smoothed(normalised(activation.astype('float64')))
+    maps = normalised(activation.astype('float64'))
     if motifs.max() < 0:  # no channel fires
         return maps[:0]
-    found = [maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)]
-    found = np.array(found)
+    return np.array([maps[motifs == number].mean(axis=0) for number in range(motifs.max() + 1)])
+
+
+def heats(activation, motifs):
+    """Map where each motif fires, float64 (motifs, rows, columns), 0..1: the `heats_of` its mean.
+
+    Args:
+        activation: (channels, rows, columns).
+        motifs: of each channel, as `group` gives them.
+    """
+    return heats_of(means(activation, motifs))
+
+
+def heats_of(maps):
+    """Map where maps (n, rows, columns) of 0..1 are densely high, float64 of that shape, 0..1.
+
+    They are blurred; the median over the picture is 0, as every channel fires a little nearly
+    everywhere, and the largest is 1.
+    """
+    if not len(maps):
+        return maps
+    found = smoothed(maps)
     found = np.maximum(found - np.median(found, axis=(1, 2), keepdims=True), 0)
     return found / np.maximum(found.max(axis=(1, 2), keepdims=True), 1e-12)
+
+
+def fired_on(maps):
+    """Keep of maps (n, rows, columns) of 0..1 what is where their heat is FIRES or above.
+
+    A channel of light paint fires a little on each stroke of a sky, which together are more than
+    the moon where it fires most.
+    """
+    found = np.where(heats_of(maps) >= FIRES, maps, 0)
+    alike = found.sum(axis=(1, 2), keepdims=True) <= 0  # fires everywhere alike
+    return np.where(alike, maps, found)
+
+
+def places(map_):
+    """Name the two ninths of the picture in which a map (rows, columns) has most: 'upper left'."""
+    rows, columns = ((3 * np.arange(length) + 1) // length for length in map_.shape)
+    sums = np.zeros((3, 3))
+    np.add.at(sums, np.ix_(np.minimum(rows, 2), np.minimum(columns, 2)), map_)
+    names = ('upper left', 'upper middle', 'upper right', 'middle left', 'middle', 'middle right',
+             'lower left', 'lower middle', 'lower right')
+    return [names[index] for index in np.argsort(-sums.ravel(), kind='stable')[:2]]
+
+
+def titles(looks):
+    """Write the titles of a layer's motifs, no two alike, from a `Look` of each.
+
+    Each has colour, size and place. Where that is not enough to tell motifs apart they have their
+    second colour as well, then their second place, and at last their number.
+    """
+    def title(look, colours, places):
+        return (f'{" and ".join(look.colours[:colours])}, {look.size} px, '
+                f'{" and ".join(look.places[:places])}')
+
+    def where_alike(found, longer):
+        count = Counter(found)
+        return [more if count[own] > 1 else own for own, more in zip(found, longer)]
+
+    found = [title(look, 1 + look.two, 1) for look in looks]
+    found = where_alike(found, [title(look, 2, 1) for look in looks])
+    found = where_alike(found, [title(look, 2, 2) for look in looks])
+    return where_alike(found, [f'{own}, motif {number}' for number, own in enumerate(found)])
 
 
 def on_grid(maps, shape):
@@ -102,7 +168,7 @@ def extent(map_, pixels):
         map_: (rows, columns) of 0..1.
         pixels: of the picture for each position.
     """
-    parts, count = label(map_ >= 0.5)
+    parts, count = label(map_ >= FIRES)
     if count == 0:
         return 0.0
     areas = np.bincount(parts.ravel())[1:]

@@ -3,7 +3,7 @@
 from argparse import BooleanOptionalAction, Namespace
 
 from recipes.common import colours, command_line, images, lbfgs, losses, machine, runs
-from recipes.style import selections
+from recipes.style import progress, selections
 from recipes.style.defaults import (
     ARCHIVE_OF_OTHERS,
     EARLIER,
@@ -52,7 +52,22 @@ def parse(arguments):
         parser.error('--from names a round of a run; name the run with --resume')
     fill_in(options)
     check(parser, options, names)
+    if starts_from_an_unwanted_photo(options, names):
+        progress.tell(options.quiet, 'the content counts nothing, but the start is the photo, of '
+                      'which much stays visible; --init noise gives a texture of the painting')
     return options
+
+
+def starts_from_an_unwanted_photo(options, names):
+    """Tell whether the start is the photo by default, and --content-weight 0 asks for none of it.
+
+    Args:
+        options: filled in and checked.
+        names: of those that were given.
+    """
+    weights = [options.content_weight] + [GRID[name](value) for name, values in options.grid
+                                          for value in values if name == 'content-weight']
+    return options.init == 'content' and 'init' not in names and 0 in weights
 
 
 def make_parser():

@@ -9,9 +9,11 @@ import models
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from recipes import feature_atlas, styletransfer
-from recipes.common import images, projections, receptive_fields, runs
+from recipes.common import images, palettes, projections, receptive_fields, runs
+from recipes.common.networks import load_to
 from recipes.style import motifs, selections
 from recipes.style.loss import Looker, Painting, StyleLoss
 
@@ -146,6 +148,106 @@ def test_channels_that_fire_at_the_same_things_are_a_motif():
     assert numbers[1] == numbers[3] == 1
     heats = motifs.heats(activation, numbers)
     assert heats.max() == 1 and heats[0][:, 16:].max() < 0.05 and heats[1][:, :16].max() < 0.05
+
+
+def moon():
+    """Return where the white middle of the moon is in the painting, boolean (256, 320), and the
+    painting, RGB."""
+    rows, columns = np.mgrid[:256, :320]
+    return np.hypot(rows - 58, columns - 95) < 10, images.resize(images.read(images.PAINTING), 256)
+
+
+def test_a_motif_has_the_colour_of_what_it_fires_on_most_densely():
+    """Of the moon, though faint fire on the whole sky sums up to more."""
+    there, rgb = moon()
+    lab = palettes.to_lab(rgb)
+    assert palettes.looks_of(lab, there)[0][0] == 'white'
+    fire = np.where(there, 1.0, 0)
+    fire[::4, ::4] = np.maximum(fire[::4, ::4], 0.6)  # single strokes, 3 times what the moon has
+    assert palettes.looks_of(lab, fire)[0][0] == 'blue'
+    small = fire[::2, ::2]  # as a layer after one pooling has it
+    for map_ in (fire, small):
+        look = feature_atlas.motif_look(motifs.fired_on(map_[None])[0], lab, 12.4)
+        assert look.colours == ('white', 'yellow') and look.size == 12
+        assert look.places[0] == 'upper left'
+
+
+def test_a_map_that_is_everywhere_alike_has_the_colours_of_the_whole_picture():
+    _, rgb = moon()
+    lab = palettes.to_lab(rgb)
+    kept = motifs.fired_on(np.ones((1, 64, 80)))[0]
+    assert feature_atlas.colours_where(kept, lab)[0][0] == palettes.looks_of(
+        lab, np.ones(lab.shape[:2]))[0][0]
+
+
+@pytest.mark.parametrize('row, column, name', [
+    (0, 0, 'upper left'), (4, 5, 'middle'), (8, 9, 'lower right'), (4, 0, 'middle left'),
+    (0, 5, 'upper middle')])
+def test_places_have_names(row, column, name):
+    map_ = np.zeros((9, 10))
+    map_[row, column] = 1
+    map_[8, 0] += 0.5
+    assert motifs.places(map_) == [name, 'lower left']
+
+
+def test_titles_of_a_layer_differ():
+    def look(colours, size=6, places=('upper left', 'middle'), two=False):
+        return motifs.Look(colours, two, size, places)
+
+    blue, mixed = ('blue', 'cyan'), ('blue', 'green')
+    assert motifs.titles([look(blue), look(('red',)), look(blue, 7)]) == [
+        'blue, 6 px, upper left', 'red, 6 px, upper left', 'blue, 7 px, upper left']
+    assert motifs.titles([look(blue, two=True), look(blue, 7)]) == [
+        'blue and cyan, 6 px, upper left', 'blue, 7 px, upper left']
+    assert motifs.titles([look(blue), look(mixed)]) == [
+        'blue and cyan, 6 px, upper left', 'blue and green, 6 px, upper left']
+    assert motifs.titles([look(blue), look(blue, places=('upper left', 'lower left'))]) == [
+        'blue and cyan, 6 px, upper left and middle',
+        'blue and cyan, 6 px, upper left and lower left']
+    assert motifs.titles([look(blue)] * 2 + [look(('red',))]) == [
+        'blue and cyan, 6 px, upper left and middle, motif 0',
+        'blue and cyan, 6 px, upper left and middle, motif 1', 'red, 6 px, upper left']
+
+
+def test_titles_on_the_page_differ_and_name_the_pixels_that_a_motif_fires_on(finished, picture,
+                                                                             looked_at):
+    """Against a slow count, pixel by pixel: of those where the map on the page is half or more."""
+    atlas, lab = data_of(finished), palettes.to_lab(images.resize(images.read(picture), 72))
+    for layer in LAYERS.split(','):
+        titles = [motif['title'] for motif in atlas['motifs'] if motif['layer'] == layer]
+        assert len(titles) == len(set(titles)) >= 2
+    activation = looked_at[2][0][0]  # of conv1_1, which has a position for each pixel
+    white = np.percentile(activation, motifs.WHITE, axis=(1, 2))
+    for motif in (motif for motif in atlas['motifs'] if motif['layer'] == 'conv1_1'):
+        own = [np.clip(activation[channel] / white[channel], 0, 1) for channel in motif['channels']]
+        fire = np.mean(own, axis=0)
+        heat = gaussian_filter(fire.astype('float64'), 0.03 * min(fire.shape))
+        heat = np.maximum(heat - np.median(heat), 0)
+        shares = {}
+        for row, column in np.argwhere(heat >= heat.max() / 2):
+            name = str(palettes.names_of(lab[row, column]))
+            shares[name] = shares.get(name, 0) + fire[row, column]
+        first = max(shares, key=shares.get)
+        assert motif['title'].startswith((f'{first},', f'{first} and '))
+
+
+def test_the_motifs_that_the_readme_names_are_what_it_says():
+    """README.md of the style: conv2_1 of the default network, at the default size."""
+    _, rgb = moon()
+    net, mean_pixel = load_to(['conv2_1'], 'vgg19_small', None, 'average_exc_pad')
+    (activation,) = projections.compile_activations(net, ['conv2_1'])(
+        images.prepare(rgb, mean_pixel))
+    activation = np.maximum(activation[0], 0)
+    numbers = motifs.group(activation)
+    shown = motifs.normalised(activation)
+    sizes = {channel: motifs.extent(shown[channel], 2) for channel in np.flatnonzero(numbers >= 0)}
+    found = feature_atlas.describe_motifs('conv2_1', activation, numbers, sizes,
+                                          palettes.to_lab(rgb))
+    assert found[7]['title'] == 'white and yellow, 12 px, upper left'
+    assert found[5]['title'] == 'yellow, 20 px, lower right'
+    at_moon = [heat_of(motif)[int(0.228 * motif['rows']), int(0.297 * motif['columns'])]
+               for motif in found]
+    assert np.argsort(at_moon)[:-3:-1].tolist() == [7, 5]
 
 
 def test_a_layer_without_a_channel_that_fires_has_no_motif():

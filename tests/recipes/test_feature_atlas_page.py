@@ -1,7 +1,9 @@
 """The page of the atlas, used as a designer would, in headless Chromium."""
 
+import base64
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -205,6 +207,96 @@ def test_keys_heat_and_zoom(hands):
     assert not hands.one('#large').get_property('open')
     hands.press('/')
     assert hands.driver.switch_to.active_element.get_attribute('id') == 'search'
+
+
+def firing_at(page, x, y):
+    """Return the motifs with 15 % of their largest at a place or next to it, strongest first."""
+    text = page.read_text().split('id="atlas">')[1].split('</script>')[0]
+    found = []
+    for motif in json.loads(text)['motifs']:
+        heat = np.frombuffer(base64.b64decode(motif['heat']), 'uint8')
+        heat = np.pad(heat.reshape(motif['rows'], motif['columns']), 1)
+        row, column = int(y * motif['rows']), int(x * motif['columns'])
+        level = heat[row:row + 3, column:column + 3].max() / 255
+        if level >= 0.15:
+            found.append((f'{motif["layer"]}#{motif["motif"]}', level))
+    return sorted(found, key=lambda one: -one[1])
+
+
+def listed(hands):
+    return [block.get_attribute('data-motif') for block in hands.all('#there-motifs .motif')]
+
+
+def test_a_click_on_the_painting_lists_the_motifs_of_the_place_first(hands, page):
+    from selenium.webdriver import ActionChains
+
+    def order():
+        return [block.get_attribute('data-motif') for block in hands.all('.motif')]
+
+    before, painting = order(), hands.one('#place')
+    width, height = painting.size['width'], painting.size['height']
+    ActionChains(hands.driver).move_to_element_with_offset(
+        painting, round(-0.205 * width), round(-0.27 * height)).click().perform()
+    expected = firing_at(page, 0.295, 0.23)
+    assert len(expected) >= 2 and listed(hands) == [key for key, _ in expected]
+    assert order()[:len(expected)] == listed(hands) and sorted(order()) == sorted(before)
+    assert {block.get_attribute('data-motif') for block in hands.all('.motif.here')} == set(
+        listed(hands))
+    block = hands.one('.motif')
+    assert f'fires here with {round(100 * expected[0][1])} % of its largest' in block.text
+    assert expected[0][0].split('#')[0] in block.find_element('css selector', 'h3').text
+    assert f'{len(expected)} motif' in hands.one('#there-told').text
+    assert hands.one('#mark').is_displayed() and hands.one('#there h2').is_displayed()
+    block.find_element('css selector', '.toggle').click()
+    assert hands.count().endswith(', 1 motif dropped') and listed(hands)
+    motif, = json.loads(hands.export().read_text())['motifs']
+    assert set(motif) == {'layer', 'motif', 'channels', 'rows', 'columns', 'heat'}
+    hands.one('#undo').click()
+    hands.one('#all').click()
+    assert hands.driver.switch_to.active_element.get_attribute('id') == 'place'
+    assert order() == before and not listed(hands) and not hands.all('.motif.here')
+    assert not hands.one('#mark').is_displayed() and not hands.one('#there h2').is_displayed()
+    assert hands.one('#there-told').text == ''
+
+
+def test_keys_list_the_motifs_of_a_place_and_filters_hold_there(hands, page):
+    from selenium.webdriver.common.keys import Keys
+    hands.driver.execute_script('document.getElementById("place").focus()')
+    hands.press(Keys.ENTER)
+    assert listed(hands) == [key for key, _ in firing_at(page, 0.5, 0.5)]
+    assert hands.one('#there-told').text.startswith('50 % from the left, 50 % from the top: ')
+    hands.press(Keys.ARROW_LEFT)
+    hands.press(Keys.ARROW_UP)
+    assert listed(hands) == [key for key, _ in firing_at(page, 0.45, 0.45)]
+    for _ in range(12):
+        hands.press(Keys.ARROW_LEFT)  # the mark stops at the edge
+    assert hands.one('#there-told').text.startswith('0 % from the left, 45 % from the top')
+    hands.driver.execute_script(
+        'goTo({ x: 0.295, y: 0.23 }); document.getElementById("place").focus()')
+    all_ = listed(hands)
+    hands.set('#layer', 'conv1_1')
+    shown = [block.get_attribute('data-motif') for block in hands.all('#there-motifs .motif')
+             if block.is_displayed()]
+    assert shown == [key for key in all_ if key.startswith('conv1_1')]
+    assert len(shown) < len(all_) and f'; {len(shown)} shown' in hands.one('#there-told').text
+    hands.one('#clear').click()
+    assert not listed(hands)
+    hands.driver.execute_script(
+        'goTo({ x: 0.295, y: 0.23 }); document.getElementById("place").focus()')
+    hands.press(Keys.ESCAPE)
+    assert not listed(hands)
+
+
+def test_arrows_go_from_card_to_card_in_the_order_of_the_list(hands):
+    from selenium.webdriver.common.keys import Keys
+    hands.driver.execute_script('goTo({ x: 0.295, y: 0.23 }); document.activeElement.blur()')
+    cards = [card.get_attribute('data-key') for card in hands.all('.card')]
+    for expected in cards[:4]:
+        hands.press(Keys.ARROW_RIGHT)
+        assert hands.driver.switch_to.active_element.get_attribute('data-key') == expected
+    hands.press(Keys.ESCAPE)
+    assert not listed(hands)
+    assert hands.driver.switch_to.active_element.get_attribute('data-key') == cards[3]
 
 
 @pytest.mark.parametrize('text, words', [

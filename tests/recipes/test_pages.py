@@ -72,6 +72,10 @@ def every(driver, selector):
                                   'notebooks'])
 def test_pages_fit_and_are_accessible(driver, pages, name, width):
     open_at(driver, pages[name], width)
+    assert_fits_and_is_accessible(driver)
+
+
+def assert_fits_and_is_accessible(driver):
     assert driver.execute_script('return document.documentElement.scrollWidth <= innerWidth')
     package = pytest.importorskip('axe_core_python')
     driver.execute_script((importlib.resources.files(package) / 'axe.min.js').read_text())
@@ -140,10 +144,12 @@ def test_the_tour_is_browsed_by_list_keys_and_search_and_outlives_a_reload(drive
 
 def test_the_atlas_opens_where_shapes_are_and_names_its_motifs(driver, pages):
     open_at(driver, pages['atlas'], 1400)
-    assert one(driver, 'section h2').text.startswith('conv2_1')
+    assert one(driver, 'section[data-layer] h2').text.startswith('conv2_1')
     for title in every(driver, '.motif h3'):
-        colour, size, unit = title.text.split('motif')[0].split()
-        assert colour.endswith(',') and size.isdecimal() and unit == 'px'
+        colour, size, place = title.text.split('conv')[0].split(', ')[:3]
+        assert colour.split(' and ')[0].isalpha() and place.split()[0] in (
+            'upper', 'middle', 'lower')
+        assert size.removesuffix(' px').isdecimal() and size.endswith(' px')
     swatch = one(driver, '#colours button')
     assert swatch.text and swatch.text in one(driver, '.motif h3').text or len(
         every(driver, '#colours button')) > 1
@@ -169,6 +175,43 @@ def test_what_the_atlas_shows_outlives_a_reload(driver, pages):
     assert len([card for card in every(driver, '.card') if card.is_displayed()]) == shown
     one(driver, '#clear').click()
     driver.execute_script('localStorage.clear()')
+
+
+@pytest.mark.parametrize('width', WIDTHS)
+def test_a_place_of_the_painting_is_clicked_or_tapped_and_its_motifs_come_into_view(driver, pages,
+                                                                                    width):
+    from selenium.webdriver.support.ui import WebDriverWait
+    finger = width < 600
+    driver.execute_cdp_cmd('Emulation.setTouchEmulationEnabled', {'enabled': finger})
+    open_at(driver, pages['atlas'], width)
+    box = driver.execute_script(
+        'const r = document.getElementById("picture").getBoundingClientRect();'
+        'return [r.left, r.top, r.width, r.height]')
+    x, y = box[0] + 0.295 * box[2], box[1] + 0.23 * box[3]
+    if finger:
+        for kind, points in (('touchStart', [{'x': x, 'y': y}]), ('touchEnd', [])):
+            driver.execute_cdp_cmd('Input.dispatchTouchEvent',
+                                   {'type': kind, 'touchPoints': points})
+    else:
+        from selenium.webdriver import ActionChains
+        ActionChains(driver).move_to_element_with_offset(
+            one(driver, '#picture'), -0.205 * box[2], -0.27 * box[3]).click().perform()
+    WebDriverWait(driver, 5).until(lambda _: every(driver, '#there-motifs .motif'))
+    told = one(driver, '#there-told').text
+    assert told.startswith(('29 %', '30 %')) and ' fire' in told
+    WebDriverWait(driver, 5).until(lambda _: 0 <= driver.execute_script(
+        'return document.querySelector(".motif.here").getBoundingClientRect().top') < 700)
+    mark = driver.execute_script(
+        'const r = document.getElementById("mark").getBoundingClientRect();'
+        'return [r.left + r.width / 2, r.top + r.height / 2]')
+    painting = driver.execute_script(  # scrolled meanwhile
+        'const r = document.getElementById("picture").getBoundingClientRect();'
+        'return [r.left, r.top, r.width, r.height]')
+    assert mark[0] == pytest.approx(painting[0] + 0.295 * painting[2], abs=2)
+    assert mark[1] == pytest.approx(painting[1] + 0.23 * painting[3], abs=2)
+    assert_fits_and_is_accessible(driver)
+    one(driver, '#all').click()
+    assert not every(driver, '#there-motifs .motif')
 
 
 def test_a_finger_sees_where_a_feature_fires_and_the_painting_stays_in_view(driver, pages):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from recipes import styletransfer
 from recipes.common import animations, colours, images, runs
-from recipes.style import journal, memory
+from recipes.style import journal, memory, options
 
 # Few layers, since every set of them is compiled.
 SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
@@ -45,6 +45,20 @@ def pictures(tmp_path_factory):
     for name, colour in (('black', (0, 0, 0)), ('green', (0, 255, 0)), ('white', (255,) * 3)):
         Image.new('RGB', (64, 64), colour).save(folder / f'{name}.png')
     return folder
+
+
+@pytest.mark.parametrize('arguments, told', [
+    (['--content-weight', '0'], True),
+    (['--grid', 'content-weight', '0', '1'], True),
+    (['--content-weight', '0', '--quiet'], False),
+    (['--content-weight', '0', '--init', 'noise'], False),
+    (['--content-weight', '0', '--init', 'content'], False),  # it was asked for
+    (['--content-weight', '0', '--model', 'vgg19_quarter'], False),  # which starts from noise
+    (['--content-weight', '1'], False), ([], False)])
+def test_without_content_it_is_told_that_the_start_is_the_photo(capsys, arguments, told):
+    options.parse(['--model', 'vgg19_small', *arguments])
+    errors = capsys.readouterr().err
+    assert errors.count('\n') == told and ('--init noise gives a texture' in errors) == told
 
 
 def test_shares_blend_the_statistics(tmp_path, pictures):

@@ -79,8 +79,52 @@ def test_no_colour_of_srgb_is_outside_the_distribution():
     ((40, 150, 60), 'green'), ((40, 60, 200), 'blue'), ((10, 10, 10), 'black'),
     ((128, 128, 128), 'grey'), ((250, 250, 250), 'white')])
 def test_colours_have_names(rgb, name):
-    found, told = palettes.look_of(palettes.to_lab(np.array(rgb, 'uint8')))
-    assert (found, told) == (name, '#{:02x}{:02x}{:02x}'.format(*rgb))
+    lab = palettes.to_lab(np.array(rgb, 'uint8'))
+    assert palettes.names_of(lab) == name
+    assert palettes.hexadecimal(lab) == '#{:02x}{:02x}{:02x}'.format(*rgb)
+
+
+def test_a_picture_has_the_colours_of_its_pixels_and_not_of_their_mean():
+    rgb = np.full((4, 10, 3), (240, 210, 40), 'uint8')
+    rgb[:, 6:] = 40, 60, 200
+    lab = palettes.to_lab(rgb)
+    assert palettes.names_of(lab.mean(axis=(0, 1))) not in ('yellow', 'blue')
+    weights = np.ones((4, 10))
+    assert palettes.looks_of(lab, weights) == [
+        ('yellow', '#f0d228', pytest.approx(0.6)), ('blue', '#283cc8', pytest.approx(0.4))]
+    weights[:, :6] = 0.5
+    assert [name for name, _, _ in palettes.looks_of(lab, weights)] == ['blue', 'yellow']
+    weights[:, :6] = 0
+    assert palettes.looks_of(lab, weights) == [('blue', '#283cc8', pytest.approx(1))]
+
+
+def test_what_is_painted_over_does_not_take_the_colour_of_its_rim():
+    rows, columns = np.mgrid[:128, :128]
+    away = np.hypot(rows - 60, columns - 50)
+    rgb = np.full((128, 128, 3), (30, 60, 190), 'uint8')
+    rgb[away < 24] = 230, 140, 30
+    kept = (away >= 21).astype('float32')  # the outer 3 pixels of the moon are left
+    found = masks.paint_over(rgb, kept)
+    np.testing.assert_array_equal(found[away < 21],
+                                  np.full_like(found[away < 21], (30, 60, 190)))
+    np.testing.assert_array_equal(found[away >= 21], rgb[away >= 21])
+
+
+def test_a_small_thing_is_painted_over_with_what_touches_it():
+    rgb = np.full((128, 128, 3), (235, 225, 200), 'uint8')
+    rgb[43:57, 43:57] = 30, 40, 120
+    kept = np.ones((128, 128), 'float32')
+    kept[46:54, 46:54] = 0  # 3 pixels inside a dark square: a rim of 4 would be beyond it
+    kept[90:, 20:100] = 0   # and something large elsewhere, whose rim is wide
+    np.testing.assert_array_equal(masks.paint_over(rgb, kept)[43:57, 43:57], rgb[43:57, 43:57])
+
+
+def test_a_strip_that_is_all_rim_is_still_painted_over_with():
+    rgb = np.zeros((64, 64, 3), 'uint8')
+    rgb[:, :2] = 30, 60, 190
+    kept = np.zeros((64, 64), 'float32')
+    kept[:, :2] = 1
+    np.testing.assert_array_equal(masks.paint_over(rgb, kept), np.full_like(rgb, (30, 60, 190)))
 
 
 def test_what_does_not_count_is_painted_over_with_what_is_around():
