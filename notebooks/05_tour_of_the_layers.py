@@ -87,7 +87,7 @@ def visit(stop):
                   maps.signed(feature.whole)]
         titles += [f'channel {feature.channel}', f'largest, {feature.largest:.3g}',
                    f'all, {feature.sum:.3g}']
-    return shown.grid(parts, titles, columns=6, width=11,
+    return shown.grid(parts, titles, columns=6, width=11, interpolation='nearest',
                       about=f'{stop}: patch, largest element and whole map of its channels')
 
 
