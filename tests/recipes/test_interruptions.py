@@ -293,7 +293,7 @@ class Conversion(Painting):
             for name, layer in net.items() if hasattr(layer, 'W') for part in 'Wb'})
 
     def command(self):
-        return ['-m', 'models.weights', 'convert', self.data, '--as', 'vgg19', '--out',
+        return ['-m', 'models.weights', 'convert', self.data, '--as', 'vgg19_quarter', '--out',
                 self.out / 'converted.npz']
 
     def is_done(self):
