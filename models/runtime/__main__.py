@@ -43,10 +43,10 @@ def of_devices():
     """List the device in use, JAX, and what JAX finds, rows of (what, value)."""
     rows = [('device', f'{devices.current().name} ({devices.VARIABLE}, or --device of a recipe)'),
             ('driver', devices.driver() or "no NVIDIA driver, so no GPU can be used")]
-    jax = devices.version('jax')
+    jax = start.installed_version('jax')
     if jax is None:
         return [*rows, ('JAX', f'not installed; for an NVIDIA GPU: {devices.INSTALL}')]
-    plugin = devices.version(devices.PLUGIN)
+    plugin = start.installed_version(devices.PLUGIN)
     rows.append(('JAX', f'{jax}, CUDA 12: {plugin or f"not installed ({devices.INSTALL})"}'))
     for name in ('gpu', 'xla-cpu'):  # in this order: for the CPU alone JAX starts without a GPU
         rows.append((name, found(name)))

@@ -69,10 +69,10 @@ def keep_flags_of_the_processor():
     detect = GCC_compiler.compile_args
 
     def compile_args(march_flags=True):
-        identity = march_flags and GCC_compiler.march_flags is None and processor()
-        if not identity:
+        own = march_flags and GCC_compiler.march_flags is None and processor()
+        if not own:
             return detect(march_flags)
-        parts = theano.config.cxx, theano.config.gcc__cxxflags, cmodule.gcc_version_str, identity
+        parts = theano.config.cxx, theano.config.gcc__cxxflags, cmodule.gcc_version_str, own
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
         path = os.path.join(theano.config.compiledir, f'archive-processor-{digest}')
         with contextlib.suppress(OSError), open(path) as file:

@@ -52,7 +52,7 @@ class ModuleCache:
 
     def __contains__(self, name):
         """Tell whether there is a module whose folder has this name."""
-        return name in self.by_name or self.library_of(name) is not None
+        return name in self.by_name or self.compiled_file(name) is not None
 
     def refresh(self, **options):
         """Do nothing: no state of the disk is kept."""
@@ -74,15 +74,15 @@ class ModuleCache:
             self.modules[key] = self.by_name[name] = module
         return module
 
-    def library_of(self, name):
-        """The path of the library in a module's folder, or None where there is none."""
+    def compiled_file(self, name):
+        """Find the compiled file in a module's folder: its path, or None where there is none."""
         place = os.path.join(self.folder, name)
         files = os.listdir(place) if os.path.isdir(place) else ()
         return next((os.path.join(place, file) for file in files if file.endswith('.so')), None)
 
     def load(self, name):
         """Import a module that is there; one that cannot be imported is deleted, and None."""
-        path = self.library_of(name)
+        path = self.compiled_file(name)
         if path is None:
             return None
         try:
@@ -123,6 +123,6 @@ def clear_old(folder):
 
 
 def last_use(place):
-    """When a folder was made or a file in it read, in seconds since 1970."""
+    """Tell when a folder was made or a file in it read, in seconds since 1970."""
     # A look into a folder counts as reading it, so of the folder itself only the change counts.
     return max([place.stat().st_mtime, *(file.stat().st_atime for file in os.scandir(place.path))])

@@ -53,23 +53,23 @@ def check_versions():
     if not (3, 9) <= sys.version_info[:2] <= (3, 12):
         raise CannotRun(f'Python {sys.version_info[0]}.{sys.version_info[1]} cannot run '
                         'Theano-PyMC 1.1.2; make the environment with Python 3.9 to 3.12')
-    numpy = installed_version('numpy')
+    numpy = installed_version('numpy') or 'none'
     if not numpy.startswith('1.'):
         raise CannotRun(f"Theano's code is for the C interface of numpy 1, found {numpy}; run "
                         "`pip install 'numpy>=1.22.4,<2'`")
     for name, wanted in (('Theano-PyMC', '1.1.2'), ('Lasagne', '0.1')):
-        found = installed_version(name)
+        found = installed_version(name) or 'none'
         if found != wanted:
             raise CannotRun(f'the archive needs {name} {wanted}, found {found}; run '
                             f'`pip install {name.lower()}=={wanted}` in its own environment')
 
 
 def installed_version(name):
-    """Read the version of a package as text, 'none' where it is not installed."""
+    """Read the version of a package, or None where it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return 'none'
+        return None
 
 
 def check_environment():

@@ -59,8 +59,7 @@ class Function:
         wanted: list of `Wanted`, of what it takes.
 
     Attributes:
-        fn, maker, input_storage: Theano's: what runs, what has the optimised graph, and where
-            arguments are put.
+        function: Theano's.
 
     Raises:
         ArchiveError: when called, for arrays of other axes, or of what is no real number.
@@ -68,8 +67,6 @@ class Function:
 
     def __init__(self, function, wanted):
         self.function, self.wanted = function, wanted
-        self.fn, self.maker = function.fn, function.maker
-        self.input_storage = function.input_storage
 
     def __call__(self, *values):
         if len(values) != len(self.wanted):

@@ -229,8 +229,9 @@ def _sync(path):
 
 def versions():
     """List the versions of Python, the archive and what its results depend on."""
-    return {'python': platform.python_version(), 'archive': devices.version('lasagne-archive'),
-            **{name: devices.version(name) for name in PACKAGES}}
+    return {'python': platform.python_version(),
+            'archive': start.installed_version('lasagne-archive'),
+            **{name: start.installed_version(name) for name in PACKAGES}}
 
 
 def pixel_hash(rgb):

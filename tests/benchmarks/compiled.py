@@ -68,3 +68,9 @@ COMPILED = {
     'covariances': lambda: (style_loss(kind='covariance').function, [picture()]),
     'training': trained,
 }
+
+
+def compile_for(name):
+    """Compile what a recipe compiles: (Theano's own function, its arguments)."""
+    function, arguments = COMPILED[name]()
+    return getattr(function, 'function', function), arguments  # of `functions.Function`

@@ -49,7 +49,7 @@ def test_features_are_the_strongest_channels_and_their_guided_gradients(finished
 
 
 def tour_of(folder):
-    """Return what the page of a run knows."""
+    """Read what the page of a run knows."""
     text = (folder / 'index.html').read_text(encoding='utf-8')
     return json.loads(re.search('<script type="application/json" id="tour">(.*?)</script>', text,
                                 re.S)[1])

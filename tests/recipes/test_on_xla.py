@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from models.runtime.start import installed_version
 from models.runtime.xla import devices
 
 import numpy as np
@@ -13,7 +14,7 @@ from recipes import styletransfer
 from recipes.style.tiled_loss import TiledStyleLoss
 
 sys.path.append(str(Path(__file__).parent.parent / 'benchmarks'))
-from compiled import COMPILED, picture, style_loss  # noqa: E402
+from compiled import COMPILED, compile_for, picture, style_loss  # noqa: E402
 
 pytest.importorskip('jax')
 
@@ -42,14 +43,15 @@ def lowered_for_cuda(function, arguments):
 
 @pytest.mark.parametrize('name', COMPILED)
 def test_a_recipe_computes_the_same_and_can_be_lowered_for_cuda(name):
-    function, arguments = COMPILED[name]()
+    function, arguments = compile_for(name)
     expected = outputs_of(function(*arguments))
     devices.use('xla-cpu')
-    function, arguments = COMPILED[name]()
+    function, arguments = compile_for(name)
     assert type(function.fn).__name__ == 'Program'
     for found, right in zip(outputs_of(function(*arguments)), expected):
         assert abs(found - right).max() <= 1e-4 * abs(right).max()
-    if devices.version('absl-py') or devices.version('jax') > '0.4.30':  # export of 0.4.30 needs it
+    # JAX's export of 0.4.30 needs absl-py.
+    if installed_version('absl-py') or installed_version('jax') > '0.4.30':
         assert 'stablehlo.' in lowered_for_cuda(function, arguments)
 
 
@@ -94,7 +96,7 @@ def test_a_whole_style_transfer(tmp_path):
         record = json.loads((tmp_path / name / 'run.json').read_text())
         assert record['device']['name'] == device
         losses[name] = record['loss']
-    assert record['device']['jax'] == devices.version('jax')
+    assert record['device']['jax'] == installed_version('jax')
     np.testing.assert_allclose(losses['xla'], losses['c'], rtol=1e-3)
     pictures = [(tmp_path / name / 'result.png').read_bytes() for name in ('xla', 'again')]
     assert pictures[0] == pictures[1]

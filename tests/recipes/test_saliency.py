@@ -144,7 +144,7 @@ def test_pictures_are_large_and_the_figure_has_the_photo_once(all_methods, monke
 
 
 def seen_of(index, probabilities, names=('cat', 'fox', 'sandal', 'shoe')):
-    """Return what is told of a photo, as `choose` does, of the map of a class."""
+    """Choose a class by its index, or None: what is told of a photo, as `choose` does."""
     with np.errstate(divide='ignore'):
         scores = np.log(np.array([probabilities], 'float64'))
     _, (seen,) = saliency.choose(scores, saliency.Target(None, None, index), list(names), 1)

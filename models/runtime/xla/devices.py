@@ -4,7 +4,6 @@
 is asked for and cannot be had is an error: nothing falls back.
 """
 
-import importlib.metadata
 import os
 import re
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.errors import CannotRun, one_line
+from models.runtime.start import installed_version
 
 import theano
 
@@ -159,18 +159,10 @@ def reason(jax, problem):
     if os.environ.get('JAX_PLATFORMS'):
         return (f'JAX may use {os.environ["JAX_PLATFORMS"]} only, as JAX_PLATFORMS says; unset it '
                 f'({told})')
-    if version(PLUGIN) is None:
+    if installed_version(PLUGIN) is None:
         return f'JAX {jax.__version__} is here without CUDA: {INSTALL} ({told})'
     return ('JAX cannot use the driver; `nvidia-smi` must list the GPU, with driver 525 or newer '
             f'(found: {driver() or "none"}; {told})')
-
-
-def version(package):
-    """Read the version of a package, or None where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def driver():
@@ -187,7 +179,8 @@ def description():
     if _current.jax is None:
         return {'name': 'cpu'}
     gpu = {'driver': driver()} if _current.jax.platform == 'gpu' else {}
-    return {'name': _current.name, 'kind': _current.jax.device_kind, 'jax': version('jax'), **gpu}
+    return {'name': _current.name, 'kind': _current.jax.device_kind,
+            'jax': installed_version('jax'), **gpu}
 
 
 def memory():

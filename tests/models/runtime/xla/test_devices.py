@@ -99,7 +99,7 @@ def test_the_report_names_what_is_there_and_what_is_missing(python):
         assert word in run.stdout
     without = python('-c', "import sys; sys.modules['jax'] = None\nsys.argv[1:] = []\n"
                      'import models.runtime.__main__ as report\n'
-                     'report.devices.version = lambda package: None\nreport.main()')
+                     'report.start.installed_version = lambda package: None\nreport.main()')
     assert 'not installed' in without.stdout and 'cuda12' in without.stdout, without.stderr
 
 
