@@ -47,6 +47,14 @@ class Hands:
             chain.key_up(key)
         chain.perform()
 
+    def click(self, element):
+        """Click, once nothing else is in front: pictures that arrive move the cards."""
+        from selenium.common.exceptions import ElementClickInterceptedException
+        from selenium.webdriver.support.ui import WebDriverWait
+        waiting = WebDriverWait(self.driver, 20,
+                                ignored_exceptions=[ElementClickInterceptedException])
+        waiting.until(lambda driver: element.click() is None)
+
     def set(self, selector, value):
         self.driver.execute_script(
             'const e = document.querySelector(arguments[0]); e.value = arguments[1];'
@@ -86,7 +94,7 @@ def test_tick_undo_export_reload_import(hands):
     assert all_ > 60 and hands.count() == f'{all_} of {all_} features kept, 0 motifs dropped'
     card = hands.one('.card[data-key^=conv1_1]')
     name, number = card.get_attribute('data-key').split('/')
-    card.find_element('css selector', 'input').click()
+    hands.click(card.find_element('css selector', 'input'))
     assert hands.count().startswith(f'{all_ - 1} of {all_}')
     assert 'dropped' in card.get_attribute('class')
 
