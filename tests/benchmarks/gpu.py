@@ -1,7 +1,8 @@
 """The recipes on a GPU: where they run, what is transferred, how exact and how fast they are.
 
     pip install -e '.[cuda12,bench]'        (torch 2 with CUDA)
-    python tests/benchmarks/gpu.py [--device gpu:1] [--sizes 256 512 1024] [--skip-pytorch]
+    python tests/benchmarks/gpu.py [--device gpu:1] [--sizes 256 512 1024]
+                                   [--skip-recipes] [--skip-pytorch] [--skip-jobs]
 
 1. For each recipe's compiled function: the ops that run on the device and on the host, what a call
    sends and fetches, XLA's compile time, and the largest difference from Theano's C.
@@ -34,6 +35,7 @@ def main():
     parser.add_argument('--device', default='gpu')
     parser.add_argument('--sizes', type=int, nargs='+', default=[256, 512, 1024])
     parser.add_argument('--repeats', type=int, default=9)
+    parser.add_argument('--skip-recipes', action='store_true')
     parser.add_argument('--skip-pytorch', action='store_true')
     parser.add_argument('--skip-jobs', action='store_true')
     options = parser.parse_args()
@@ -42,7 +44,8 @@ def main():
     except devices.CannotRun as problem:
         sys.exit(f'error: {problem}')
     print(', '.join(f'{name} {value}' for name, value in devices.description().items()))
-    show_recipes(options.device)
+    if not options.skip_recipes:
+        show_recipes(options.device)
     os.environ[devices.VARIABLE] = options.device  # of the processes below
     devices.use('cpu')
     interleaved_timing.unset_openblas_limits()
@@ -59,12 +62,12 @@ def main():
 def show_recipes(device):
     """Print a line for each recipe's function."""
     print(f'{"recipe":24s} ops on device/host  sent        fetched     compiled in  off by')
-    for name, make in compiled.COMPILED.items():
+    for name in compiled.COMPILED:
         devices.use('cpu')
-        function, arguments = make()
+        function, arguments = compiled.compile_for(name)
         expected = listed(function(*arguments))
         devices.use(device)
-        function, arguments = make()
+        function, arguments = compiled.compile_for(name)
         is_there = hasattr(function.fn, 'compiled')
         ops = len(function.maker.fgraph.apply_nodes)
         first, found = counted(function, arguments)
