@@ -2,7 +2,7 @@
 
 from argparse import BooleanOptionalAction, Namespace
 
-from recipes.common import colours, command_line, images, lbfgs, losses, machine, runs
+from recipes.common import colours, command_line, images, losses, machine, runs
 from recipes.style import progress, selections
 from recipes.style.defaults import (
     ARCHIVE_OF_OTHERS,
@@ -189,9 +189,9 @@ def add_optimiser_options(group):
         help='Adam takes less memory, and more evaluations (default: lbfgs)')
     add('--rate', type=command_line.factor, default=10.0,
         help='of Adam, grey levels a step (default: 10)')
-    add('--corrections', type=command_line.positive_integer, default=lbfgs.CORRECTIONS,
-        help='steps whose curvature L-BFGS remembers, each as large as four float32 pictures '
-             f'(default: {lbfgs.CORRECTIONS})')
+    add('--corrections', type=command_line.positive_integer,
+        help='steps whose curvature L-BFGS remembers, each as large as four float32 pictures; '
+             + defaults('corrections'))
     add('--bounds', action='store_true', help='keep pixels within 0 to 255 all the time')
     add('--memory', type=command_line.memory, metavar='4G',
         help="paint in tiles, if need be, to stay below it (default: half of the machine's)")

@@ -231,23 +231,25 @@ def test_titles_on_the_page_differ_and_name_the_pixels_that_a_motif_fires_on(fin
         assert motif['title'].startswith((f'{first},', f'{first} and '))
 
 
-def test_the_motifs_that_the_readme_names_are_what_it_says():
-    """README.md of the style: conv2_1 of the default network, at the default size."""
+@pytest.mark.parametrize('layer, stride, titles', [
+    ('conv1_2', 1, {5: 'yellow, 18 px, middle left', 4: 'yellow, 40 px, lower right'}),
+    ('conv2_1', 2, {7: 'white and yellow, 12 px, upper left'})])
+def test_the_motifs_that_the_readme_names_are_what_it_says(layer, stride, titles):
+    """README.md of the style: of the default network and size; strongest at the moon."""
     _, rgb = moon()
-    net, mean_pixel = load_to(['conv2_1'], 'vgg19_small', None, 'average_exc_pad')
-    (activation,) = projections.compile_activations(net, ['conv2_1'])(
+    net, mean_pixel = load_to([layer], 'vgg19_small', None, 'average_exc_pad')
+    (activation,) = projections.compile_activations(net, [layer])(
         images.prepare(rgb, mean_pixel))
     activation = np.maximum(activation[0], 0)
     numbers = motifs.group(activation)
     shown = motifs.normalised(activation)
-    sizes = {channel: motifs.extent(shown[channel], 2) for channel in np.flatnonzero(numbers >= 0)}
-    found = feature_atlas.describe_motifs('conv2_1', activation, numbers, sizes,
-                                          palettes.to_lab(rgb))
-    assert found[7]['title'] == 'white and yellow, 12 px, upper left'
-    assert found[5]['title'] == 'yellow, 20 px, lower right'
+    sizes = {channel: motifs.extent(shown[channel], stride)
+             for channel in np.flatnonzero(numbers >= 0)}
+    found = feature_atlas.describe_motifs(layer, activation, numbers, sizes, palettes.to_lab(rgb))
+    assert {number: found[number]['title'] for number in titles} == titles
     at_moon = [heat_of(motif)[int(0.228 * motif['rows']), int(0.297 * motif['columns'])]
                for motif in found]
-    assert np.argsort(at_moon)[:-3:-1].tolist() == [7, 5]
+    assert np.argsort(at_moon)[::-1][:len(titles)].tolist() == list(titles)
 
 
 def test_a_layer_without_a_channel_that_fires_has_no_motif():
