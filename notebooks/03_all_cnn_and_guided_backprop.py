@@ -135,7 +135,7 @@ for method in ('deconvnet', 'guided'):
     alike[method] = np.abs(found - found[:1]).max() / np.abs(found).max()
     parts += [maps.signed(one) for one in found]
     titles += [f'{saliency.TITLES[method]}, photo {number}' for number in range(1, len(x) + 1)]
-assert alike['deconvnet'] < 1e-5 < alike['guided']
+assert alike['deconvnet'] < 1e-4 < alike['guided']  # rounding, and another picture
 shown.grid(parts, titles, columns=len(x),
            about='without switches: one deconvnet map for all photos, guided maps of each')
 
@@ -167,8 +167,8 @@ shown.table(['way back from one class', 'largest difference between photos'], ro
 # Guided maps look clean, but what do they say? Adebayo et al. 2018
 # ([1810.03292](https://arxiv.org/abs/1810.03292)) and Nie et al. 2018
 # ([1805.07039](https://arxiv.org/abs/1805.07039)) let upper layers forget what they learned, and
-# compared the maps. Here the weights of each layer above `conv4_1`'s place are shuffled; Spearman's rank
-# correlation compares the magnitudes before and after. A map that explains the network must change.
+# compared the maps. Here the upper half of the layers gets random weights, as before a training; Spearman's
+# rank correlation compares the magnitudes before and after. A map that explains the network must change.
 
 # %%
 (scores,) = projections.compile_activations(net)(x)
@@ -178,18 +178,19 @@ before = {method: way(x, seed) for method, way in ways.items()}
 convolutions = [layer for layer in net.values() if isinstance(layer, (Conv2DLayer, DenseLayer))]
 random = np.random.RandomState(1)
 for layer in convolutions[-len(convolutions) // 2:]:
-    weights = layer.W.get_value()
-    layer.W.set_value(random.permutation(weights.ravel()).reshape(weights.shape))
+    shape = layer.W.get_value().shape
+    inputs = np.prod(shape[1:]) if len(shape) == 4 else shape[0]
+    layer.W.set_value(random.normal(0, np.sqrt(2 / inputs), shape).astype('float32'))
 after = {method: way(x, seed) for method, way in ways.items()}
 
 # %% tags=["gallery"]
 shown.grid([maps.panels(found[method][0])[0] for found in (before, after) for method in ways],
-           [f'{saliency.TITLES[method]}, {when}' for when in ('as trained', 'upper half shuffled')
+           [f'{saliency.TITLES[method]}, {when}' for when in ('as trained', 'upper half random')
             for method in ways], columns=3,
-           about='maps as trained, and with the upper half of the network shuffled')
+           about='maps as trained, and with the upper half of the network random')
 
 # %%
-shown.table(['map', "Spearman's correlation, as trained against shuffled"],
+shown.table(['map', "Spearman's correlation, as trained against random"],
             [[saliency.TITLES[method], float(np.mean([
                 spearmanr(maps.magnitude(a).ravel(), maps.magnitude(b).ravel())[0]
                 for a, b in zip(before[method], after[method])]))] for method in ways])

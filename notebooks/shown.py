@@ -8,7 +8,7 @@ from PIL import Image as Picture
 
 from recipes.common import figures
 
-QUALITY = 88  # of JPEG
+QUALITY = 78  # of JPEG: the gallery holds all of them, and stays below 3 MB
 
 
 def grid(pictures, titles, columns=4, width=9.0, about='', interpolation='lanczos'):
