@@ -1,5 +1,7 @@
 """What the ops of networks are in JAX: convolution, pooling, classes, random numbers."""
 
+from models import layers
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,13 +167,51 @@ def uniform(op, state, size):
     return state, samples.ravel()[:count].astype(dtype).reshape(integers(size)) * unit
 
 
+# Padding and normalisation of the generators
+
+def taken(op, x, rows, columns):
+    for axis, places in ((2, rows), (3, columns)):
+        shape = [1] * 4
+        shape[axis] = len(places)
+        there = jnp.reshape(places >= 0, shape)
+        x = jnp.where(there, jnp.take(x, jnp.maximum(places, 0), axis), 0)
+    return x
+
+
+def put(op, g, rows, columns, height, width):
+    # Products with ones and zeros: a scatter would add in another order each time.
+    ones = [(jnp.asarray(places)[:, None] == jnp.arange(int(length))).astype(g.dtype)
+            for places, length in ((rows, height), (columns, width))]
+    return jnp.einsum('bcij,ih,jw->bchw', g, *ones, precision=PRECISION)
+
+
+def normalised(op, x, scale, shift):
+    mean = x.mean((2, 3), dtype='float64')
+    variance = ((x - mean[:, :, None, None]) ** 2).mean((2, 3))
+    flat = variance < (layers.FLAT * jnp.maximum(1, abs(mean))) ** 2
+    inverse = jnp.where(flat, 0, 1 / jnp.sqrt(variance + op.epsilon))
+    y = (x - mean[:, :, None, None]) * (inverse * scale)[:, :, None, None] + shift[:, None, None]
+    return jnp.where(y <= 0, 0, y) if op.rectified else y, mean, inverse
+
+
+def normalised_back(op, g, x, y, mean, inverse, scale):
+    g = jnp.where(y <= 0, 0, g) if op.rectified else g
+    normal = (x - mean[:, :, None, None]) * inverse[:, :, None, None]
+    scales, shifts = (part.sum((2, 3), dtype='float64') for part in (g * normal, g))
+    count = x.shape[2] * x.shape[3]
+    back = (scale * inverse)[:, :, None, None] * (
+        g - (shifts[:, :, None, None] + normal * scales[:, :, None, None]) / count)
+    return back, scales, shifts
+
+
 # The inputs, by place, whose values decide shapes.
 SHAPING = {abstract_conv.AbstractConv2d_gradInputs: slice(2, 3),
            abstract_conv.AbstractConv2d_gradWeights: slice(2, 3),
            abstract_conv.AbstractConv3d_gradInputs: slice(2, 3),
            abstract_conv.AbstractConv3d_gradWeights: slice(2, 3),
            pool.Pool: slice(1, None), pool.MaxPoolGrad: slice(3, None),
-           pool.AveragePoolGrad: slice(2, None), rng_mrg.mrg_uniform: slice(1, 2)}
+           pool.AveragePoolGrad: slice(2, None), rng_mrg.mrg_uniform: slice(1, 2),
+           layers.Places: slice(None), layers.Put: slice(3, None)}
 RULES = {
     abstract_conv.AbstractConv: convolution, abstract_conv.AbstractConv_gradInputs: to_input,
     abstract_conv.AbstractConv_gradWeights: to_kernels,
@@ -184,4 +224,7 @@ RULES = {
     nnet.CrossentropySoftmax1HotWithBiasDx: crossentropy_back,
     nnet.CrossentropyCategorical1Hot: lambda op, x, labels: -jnp.log(picked(x, labels)),
     nnet.CrossentropyCategorical1HotGrad: crossentropy_of_probabilities_back,
-    rng_mrg.mrg_uniform: uniform}
+    rng_mrg.mrg_uniform: uniform,
+    layers.Places: lambda op, length: op.rule.places(int(length)),
+    layers.Take: taken, layers.Put: put,
+    layers.Normalise: normalised, layers.NormaliseBack: normalised_back}

@@ -1,5 +1,7 @@
 """Every rule against what Theano's own C computes."""
 
+from models import layers
+
 import numpy as np
 import pytest
 import theano
@@ -195,3 +197,14 @@ def test_a_failed_assertion_does_not_pass(xla):
 
 def test_every_rule_is_for_an_op_that_there_is():
     assert all(isinstance(kind, type) for kind in [*rules.RULES, *rules.SHAPING, *rules.SCALARS])
+
+
+@pytest.mark.parametrize('rule', [layers.Rule(4, 4), layers.Rule(2, 1, 'zero', 2),
+                                  layers.Rule(3, 3, 'circular'), layers.SameRule(3, 2)])
+def test_padding_and_instance_normalisation_of_the_generators(assert_same, rule):
+    x, scale, shift = T.tensor4('x'), T.vector('scale'), T.vector('shift')
+    padded = layers.Take()(x, *(layers.Places(rule)(x.shape[axis]) for axis in (2, 3)))
+    y = layers.Normalise(1e-5, True)(padded, scale, shift)[0]
+    loss = (y ** 2 * T.arange(y.shape[3])).sum()
+    assert_same([x, scale, shift], [y, *T.grad(loss, [x, scale, shift])], random(2, 3, 9, 7),
+                *random(2, 3))
