@@ -250,15 +250,16 @@ class Normalise(Op):
                 shifts.sum(axis=0).astype(shift.dtype)]
 
 
-def inverse_deviation(mean, variance, epsilon):
+def inverse_deviation(mean, variance, epsilon, numpy=np):
     """Give one over the deviation of maps, 0 of flat ones, which a normalisation leaves flat.
 
     Args:
         mean, variance: of each map, arrays.
         epsilon: added to the variance.
+        numpy: numpy, or JAX's.
     """
-    flat = variance < (FLAT * np.maximum(1, np.abs(mean))) ** 2
-    return np.where(flat, 0, 1 / np.sqrt(variance + epsilon))
+    flat = variance < (FLAT * numpy.maximum(1, abs(mean))) ** 2
+    return numpy.where(flat, 0, 1 / numpy.sqrt(variance + epsilon))
 
 
 class NormaliseBack(Op):

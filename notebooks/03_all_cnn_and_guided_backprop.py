@@ -135,7 +135,7 @@ for method in ('deconvnet', 'guided'):
     alike[method] = np.abs(found - found[:1]).max() / np.abs(found).max()
     parts += [maps.signed(one) for one in found]
     titles += [f'{saliency.TITLES[method]}, photo {number}' for number in range(1, len(x) + 1)]
-assert alike['deconvnet'] < 1e-4 < alike['guided']  # rounding, and another picture
+assert alike['deconvnet'] < 3e-5 < 1e-2 < alike['guided']  # 2e-5 is float32's rounding
 shown.grid(parts, titles, columns=len(x),
            about='without switches: one deconvnet map for all photos, guided maps of each')
 

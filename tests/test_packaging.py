@@ -87,7 +87,7 @@ def test_a_python_that_cannot_run_theano_is_told_before_anything_is_built(
 
 
 def prepared(backend, monkeypatch, tmp_path, version, required):
-    """Return what METADATA says, of a Theano that is built already."""
+    """Read what METADATA says of a Theano that is built already."""
     wheel = tmp_path / 'Theano_PyMC-1.1.2-py3-none-any.whl'
     wheel.touch()
     monkeypatch.setattr(backend, 'WHEELS', tmp_path)

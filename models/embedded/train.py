@@ -50,12 +50,25 @@ UPPER_COLUMNS = ('step', 'loss', 'error', 'test_top_1', 'test_top_5')
 def main(arguments=None):
     """Run with command-line arguments; None takes the process's own."""
     options = parse(arguments)
+    check(options)
     {'lower': train_lower, 'upper': train_upper}[options.part](options)
 
 
 def parse(arguments):
     """Read the command line."""
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
+    add_options(parser)
+    add = parser.add_argument
+    add('--replays', type=command_line.positive_integer, default=2,
+        help='upper: steps on each batch')
+    add('--steps', type=command_line.positive_integer, default=3000, help='of Adam')
+    add('--resume', metavar='CHECKPOINT', help='go on from checkpoint.npz of an earlier run')
+    parser.add_run_options()
+    return parser.parse_args(arguments)
+
+
+def add_options(parser):
+    """Add what a training needs to know, with the archive's layers or with PyTorch's."""
     add = parser.add_argument
     add('part', choices=('lower', 'upper'), help='conv1_1 to conv3_1, or what is above')
     add('photos', metavar='PHOTOS', help='a folder with a folder of photos for each class')
@@ -66,14 +79,22 @@ def parse(arguments):
     add('--test', metavar='FOLDER', help='upper: labelled photos to measure errors on')
     add('--radius', type=command_line.weight, default=0.5,
         help='upper: Euclidean, by which pictures of 64 pixels change, white being 1')
-    add('--replays', type=command_line.positive_integer, default=2,
-        help='upper: steps on each batch')
-    add('--steps', type=command_line.positive_integer, default=3000, help='of Adam')
     add('--rate', type=command_line.factor, default=2e-3, help='of learning, at the beginning')
     add('--seed', type=command_line.seed, default=1, help='of weights, photos and noise')
-    add('--resume', metavar='CHECKPOINT', help='go on from checkpoint.npz of an earlier run')
-    parser.add_run_options()
-    return parser.parse_args(arguments)
+
+
+def check(options):
+    """Stop where the part to be trained lacks what it learns from or stands on.
+
+    Raises:
+        ArchiveError: with the option to give.
+    """
+    if options.part == 'lower' and options.teacher is None:
+        raise ArchiveError('the lower part learns from the normalised VGG-19; name its weights '
+                           'with --teacher FILE')
+    if options.part == 'upper' and options.lower is None:
+        raise ArchiveError('the upper part stands on the lower one; name its weights.npz with '
+                           '--lower FILE')
 
 
 # ---------------------------------------------------------------- the lower part
@@ -81,9 +102,6 @@ def parse(arguments):
 
 def train_lower(options):
     """Train conv1_1 to conv3_1 to predict the teacher's layers."""
-    if options.teacher is None:
-        raise ArchiveError('the lower part learns from the normalised VGG-19; name its weights '
-                           'with --teacher FILE')
     pictures, larger = read_photos(options)
     student = models.build(MODEL, deepest='conv3_1', seed=options.seed)
     teacher, _, _ = models.load('vgg19_normalized', options.teacher, deepest='conv3_1')
@@ -282,9 +300,6 @@ def train_upper(options):
     Shafahi et al. 2019, "Adversarial Training for Free!": each batch is taken several times, and
     the gradient that a step has anyway moves the pictures against the network.
     """
-    if options.lower is None:
-        raise ArchiveError('the upper part stands on the lower one; name its weights.npz with '
-                           '--lower FILE')
     with np.load(files.EMBEDDED[EARLIER]) as earlier:
         wnids, classes = earlier['wnids'].tolist(), earlier['classes'].tolist()
     pictures, names, problems = training.read_labelled(options.photos, 64, options.quiet)

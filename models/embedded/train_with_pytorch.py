@@ -17,8 +17,9 @@ import math
 import time
 from pathlib import Path
 
-import models  # noqa: F401
 from models.embedded import train
+from models.errors import ArchiveError
+from models.weights import npz
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ def main(arguments=None):
     """Run with command-line arguments; None takes the process's own."""
     options = parse(arguments)
     torch.manual_seed(options.seed)
+    np.random.seed(options.seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True)
@@ -52,24 +54,24 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Read the command line."""
+    """Read the command line: that of train.py, but for how long it takes and how it begins.
+
+    Raises:
+        ArchiveError: an option that the part needs is missing.
+    """
     parser = command_line.ArgumentParser(description=__doc__.split('\n')[0])
-    add = parser.add_argument
-    add('part', choices=('lower', 'upper'), help='conv1_1 to conv3_1, or what is above')
-    add('photos', metavar='PHOTOS', help='a folder with a folder of photos for each class')
-    add('--larger-photos', metavar='FOLDER', help='lower: of more pixels; a folder `paintings` in '
-        'it is what styles are taken from')
-    add('--teacher', metavar='FILE', help='lower: weights of the normalised VGG-19, to conv3_1')
-    add('--start', metavar='FILE', required=True, help='weights to begin with')
-    add('--lower', metavar='FILE', help='upper: weights of the lower part')
-    add('--test', metavar='FOLDER', help='upper: labelled photos to measure errors on')
-    add('--radius', type=float, default=0.25,
-        help='upper: Euclidean, by which pictures of 64 pixels change, white being 1')
-    add('--minutes', type=float, required=True, help='of training')
-    add('--rate', type=float, default=1e-3, help="of learning, at the cosine's beginning")
-    add('--seed', type=int, default=1)
-    add('--out', type=Path, required=True, help='a new folder: weights.npz and steps.csv')
-    return parser.parse_args(arguments)
+    train.add_options(parser)
+    parser.set_defaults(radius=0.25, rate=1e-3)
+    parser.add_argument('--minutes', type=command_line.factor, required=True, help='of training')
+    parser.add_argument('--out', type=Path, required=True,
+                        help='a new folder: weights.npz and steps.csv')
+    options = parser.parse_args(arguments)
+    train.check(options)
+    needed = ('start', 'larger_photos') if options.part == 'lower' else ('start', 'test')
+    for name in needed:
+        if getattr(options, name) is None:
+            raise ArchiveError(f'the {options.part} part needs --{name.replace("_", "-")} here')
+    return options
 
 
 # ---------------------------------------------------------------- pictures, on the device
@@ -131,9 +133,8 @@ def noisy(batch):
 
 def read_weights(path):
     """Read '<layer>.W' and '<layer>.b' as float32, on the device."""
-    with np.load(path) as arrays:
-        return {name: torch.tensor(arrays[name].astype('float32'), device=DEVICE)
-                for name in arrays.files if name.startswith(('conv', 'fc8'))}
+    return {name: torch.tensor(value.astype('float32'), device=DEVICE)
+            for name, value in npz.read_all(path).items() if name.startswith(('conv', 'fc8'))}
 
 
 def outputs(weights, x, average=False, layers=LOWER):
@@ -206,10 +207,12 @@ class Training:
         """Write weights.npz and steps.csv."""
         self.rows.append([self.step, time.time() - self.began, *map(float, row)])
         if not np.isfinite(self.rows[-1]).all():
-            raise SystemExit('the loss is no number; take a smaller --rate')
+            raise ArchiveError('the loss is no number; take a smaller --rate')
         print(' '.join(f'{value:.4g}' for value in self.rows[-1]), flush=True)
-        np.savez(self.options.out / 'weights.npz', mean_pixel=train.MEAN_PIXEL,
-                 **{name: value.detach().cpu().numpy() for name, value in arrays.items()})
+        arrays = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
+        if 'fc8.W' in arrays:  # all of the network
+            arrays = train.as_shipped(arrays)
+        np.savez(self.options.out / 'weights.npz', mean_pixel=train.MEAN_PIXEL, **arrays)
         np.savetxt(self.options.out / 'steps.csv', self.rows, '%.5g', ',', comments='',
                    header=','.join(['step', 'seconds', *columns]))
 
@@ -334,8 +337,8 @@ def train_lower(options):
 
 def train_upper(options):
     """Train what is above conv3_1 to tell classes apart, also under small adversarial changes."""
-    with np.load(options.start) as arrays:
-        classes, wnids = arrays['classes'], arrays['wnids'].tolist()
+    start = npz.read_all(options.start)
+    classes, wnids = start['classes'], start['wnids'].tolist()
     pictures, names, _ = training.read_labelled(options.photos, 64)
     small, labels = on_device(pictures, 64), train.labels_of(names, wnids, options.photos)
     labels = torch.tensor(labels, device=DEVICE).long()
@@ -353,13 +356,10 @@ def train_upper(options):
                options.radius * size / 64 * 255)
         if learning.step % (5 * SAVE_EVERY) == 0 or learning.share() == 1:
             weights = learning.averaged()
-            arrays = {**train.as_shipped({name: value.detach().cpu().numpy() for name, value
-                                          in {**lower, **weights}.items()})}
-            learning.save({name: torch.tensor(value) for name, value in arrays.items()},
-                          ['top_1', 'top_5'], accuracy(lower, weights, test, answers))
-    with np.load(options.out / 'weights.npz') as arrays:
-        whole = {**arrays, 'classes': classes, 'wnids': np.array(wnids)}
-    np.savez_compressed(options.out / 'weights.npz', **whole)
+            learning.save({**lower, **weights}, ['top_1', 'top_5'],
+                          accuracy(lower, weights, test, answers))
+    np.savez_compressed(options.out / 'weights.npz', classes=classes, wnids=np.array(wnids),
+                        **npz.read_all(options.out / 'weights.npz'))
 
 
 def begin(lower, earlier, batch):

@@ -1,8 +1,10 @@
 """What the recipes' tests share."""
 
 import shutil
+import signal
 
 import models
+from models import process
 
 import numpy as np
 import pytest
@@ -14,6 +16,18 @@ FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-
          '--disable-background-networking', '--disable-component-update', '--disable-sync',
          '--window-size=1366,768')
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+@pytest.fixture(autouse=True, scope='session')
+def signals_reach_children():
+    """Ignore no signal: what tests in the background of a script ignore, their children would."""
+    before = {number: signal.getsignal(number) for number in process.SIGNALS}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope='session')

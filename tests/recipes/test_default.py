@@ -51,7 +51,7 @@ def test_the_range_term_keeps_pixels_off_the_ends(run, tmp_path):
     styletransfer.main(['--model', DEFAULT, '--size', '96', '--evals', '20', '--rounds', '2',
                         '--quiet', '--range-weight', '0', '--out', str(tmp_path / 'run')])
     assert 'range' not in json.loads((tmp_path / 'run' / 'run.json').read_text())['losses']
-    assert ends(run) < 0.85 * ends(tmp_path / 'run')  # measured: 14.6 % and 18.5 %
+    assert ends(run) < 0.7 * ends(tmp_path / 'run')  # measured: 11.8 % and 18.5 %
 
 
 def test_a_selection_brings_its_network(tmp_path):

@@ -34,16 +34,10 @@ SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
 SMALL = ['--size', '16', '--rounds', '1', '--evals', '2', *SHALLOW]
 
 
-def default_signals():
-    """Have Ctrl-C reach a child also where the tests run in the background of a script."""
-    for number in process.SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def start(*arguments, **options):
     """Start Python in a process of its own; its output is captured."""
     return subprocess.Popen([sys.executable, *map(str, arguments)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, preexec_fn=default_signals,
+                            stderr=subprocess.PIPE, text=True,
                             env={**os.environ, 'PYTHONPATH': str(ROOT)}, **options)
 
 

@@ -104,9 +104,7 @@ def test_ctrl_c_and_sigterm_keep_the_best_picture(tmp_path, number):
         [sys.executable, str(ROOT / 'recipes' / 'styletransfer.py'), '--size', '64', '--rounds',
          '1', '--evals', '100000', '--save-every', '20', '--out', str(out), '--quiet'],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        # Where the tests run in the background of a script, the child would ignore SIGINT.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+        env={**os.environ, 'PYTHONPATH': str(ROOT)})
     while not (out / 'frames' / 'frame_00020.png').exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)

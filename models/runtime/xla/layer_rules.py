@@ -1,4 +1,4 @@
-"""What the ops of networks are in JAX: convolution, pooling, classes, random numbers."""
+"""What the ops of networks are in JAX: convolution, pooling, padding, classes, random numbers."""
 
 from models import layers
 
@@ -188,8 +188,7 @@ def put(op, g, rows, columns, height, width):
 def normalised(op, x, scale, shift):
     mean = x.mean((2, 3), dtype='float64')
     variance = ((x - mean[:, :, None, None]) ** 2).mean((2, 3))
-    flat = variance < (layers.FLAT * jnp.maximum(1, abs(mean))) ** 2
-    inverse = jnp.where(flat, 0, 1 / jnp.sqrt(variance + op.epsilon))
+    inverse = layers.inverse_deviation(mean, variance, op.epsilon, jnp)
     y = (x - mean[:, :, None, None]) * (inverse * scale)[:, :, None, None] + shift[:, None, None]
     return jnp.where(y <= 0, 0, y) if op.rectified else y, mean, inverse
 

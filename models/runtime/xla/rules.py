@@ -2,7 +2,7 @@
 
 A rule takes the op and the values of its inputs: what JAX traces, or numpy arrays (and slices) that
 are known while the program is written, shapes among them. The outputs get their types behind it.
-What belongs to networks (convolution, pooling, classes, random numbers) is in `layer_rules`.
+What belongs to networks (convolution, pooling, padding, classes, random numbers): `layer_rules`.
 """
 
 from functools import reduce
