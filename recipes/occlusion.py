@@ -37,7 +37,7 @@ from recipes.common import (
     runs,
 )
 
-EMBEDDED_SIZE = 96   # as of saliency.py
+EMBEDDED_SIZE = 80   # as of saliency.py
 SQUARE, STEP = 5, 4  # the square's side is a fifth of the photo's, a step a quarter of the square's
 
 # Where the square's upper left corner stands, along rows and along columns, and its side, in

@@ -152,7 +152,7 @@ def test_a_map_is_drawn_from_its_least_to_its_largest_value():
     (['--class', 'goldfsh'], ["no class 'goldfsh'"]),
     (['--layer', 'fc8'], ['fc8 has no rows and columns']),
     (['--channel', '500'], ['0 to 127', 'no 500']),
-    (['--square', '96'], ['covers the whole photo', '--square']),
+    (['--square', '80'], ['covers the whole photo', '--square']),
     (['--stride', '0'], ['from 1 up']),
     (['--colours', 'hot'], ['paper', 'perceptual']),
 ])

@@ -226,7 +226,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     (['--class', '202'], ['numbered 0 to 201']),
     (['--layer', 'conv42', '--unit', '0'], ['conv42', 'did you mean', 'conv4_2']),
     (['--layer', 'conv1_1', '--unit', '16'], ['conv1_1 has the channels 0 to 15', 'no 16']),
-    (['--layer', 'conv1_1', '--unit', '0,96,0'], ['96x96 units', '96,0']),
+    (['--layer', 'conv1_1', '--unit', '0,80,0'], ['80x80 units', '80,0']),
     (['--layer', 'conv1_1', '--unit', 'x'], ["'x' is no unit"]),
     (['--layer', 'fc8', '--unit', '1,2,3'], ['fc8 has no rows and columns']),
     (['--layer', 'conv1_1', '--unit', '{dead},0,0', '{black}'], ['is zero in it']),
