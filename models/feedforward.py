@@ -1,9 +1,10 @@
 """Generators: networks that paint at once what an optimisation paints slowly.
 
 Johnson, Alahi & Fei-Fei 2016, "Perceptual Losses for Real-Time Style Transfer and
-Super-Resolution": a residual network. Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, "Texture
-Networks": a pyramid of noise. What is in circulation differs in padding, upsampling, normalisation
-and in what colours are; each such dialect is one `Description`, and there is one way to build it.
+Super-Resolution": a residual network, and one that enlarges. Ulyanov, Lebedev, Vedaldi & Lempitsky
+2016, "Texture Networks": a pyramid of noise. What is in circulation differs in padding, upsampling,
+normalisation and in what colours are; each such dialect is one `Description`, and there is one way
+to build it.
 
 Every generator takes and gives BGR minus mean, as the archive's networks do; where it was trained
 with other colours, its first and last layers convert them.
@@ -50,10 +51,10 @@ class Description(NamedTuple):
     """What a generator is, besides its weights.
 
     Attributes:
-        family: 'residual' (Johnson) or 'pyramid' (Ulyanov).
+        family: 'residual' or 'enlarging' (both Johnson), or 'pyramid' (Ulyanov).
         width: factor on the number of filters.
         block: of a residual network: 'residual', or 'plain', the same without the sums.
-        blocks: how many there are.
+        blocks: how many there are; of a pyramid none.
         margin: pixels that the photo is mirrored around its edges by, once, in front.
         padding: of convolutions inside: 'valid' (blocks shrink), 'zero', 'reflect', 'replicate',
             'circular' or 'tensorflow', its SAME.
@@ -72,6 +73,9 @@ class Description(NamedTuple):
         noise: of a pyramid: channels of noise at each scale.
         point: of a pyramid: whether blocks end in a 1x1 convolution.
         leak: of a pyramid: slope of the rectifiers below 0.
+        factor: of an enlarging network: how many times larger it makes a picture.
+        enlarged_sum: of an enlarging network: whether the picture, enlarged to the nearest, is
+            added to its output.
     """
 
     family: str = 'residual'
@@ -94,6 +98,8 @@ class Description(NamedTuple):
     noise: int = 0
     point: bool = True
     leak: float = 0.0
+    factor: int = 1
+    enlarged_sum: bool = False
 
 
 # The archive's own: mirrored at each layer, because zeros make borders, and upsampled to the
@@ -112,8 +118,17 @@ TEXTURE = Description(family='pyramid', padding='circular', normalisation='batch
                       photo=False, noise=NOISE_CHANNELS, leak=LEAK)
 STYLISATION = TEXTURE._replace(photo=True, scales=5, point=False, takes='rgb_1')
 
+# Johnson et al., supplement: batch normalisation, for an instance's own would take away what is
+# light and what is dark. The archive's adds the picture, which saves most of the training.
+JOHNSON_ENLARGING = Description(family='enlarging', blocks=4, normalisation='batch', padding='zero',
+                                upsampling='transposed', factor=4)
+ENLARGING = JOHNSON_ENLARGING._replace(width=0.5, padding='reflect', upsampling='nearest',
+                                       enlarged_sum=True)
+
 DIALECTS = {
     'archive': ARCHIVE,
+    'enlarging': ENLARGING,
+    'johnson_enlarging': JOHNSON_ENLARGING,
     'johnson': JOHNSON._replace(width=0.5),  # its models with instance normalisation
     'johnson_eccv16': JOHNSON._replace(normalisation='batch'),
     'pytorch': PYTORCH,
@@ -129,12 +144,12 @@ DIALECTS = {
 }
 
 WORDS = {
-    'family': ('residual', 'pyramid'), 'block': ('residual', 'plain'),
+    'family': ('residual', 'pyramid', 'enlarging'), 'block': ('residual', 'plain'),
     'padding': ('valid', 'zero', 'reflect', 'replicate', 'circular', 'tensorflow'),
     'outer': (None, 'zero', 'reflect', 'replicate', 'circular', 'tensorflow'),
     'upsampling': ('transposed', 'nearest'), 'normalisation': ('instance', 'batch'),
     'squash': ('tanh', None), 'takes': ('bgr_minus_mean', 'rgb_255', 'rgb_1'),
-    'gives': ('bgr_minus_mean', 'rgb_255', 'rgb_middle'),
+    'gives': ('bgr_minus_mean', 'rgb_255', 'rgb_middle'), 'factor': (1, 2, 4, 8),
 }
 # (least, most) of each number; more is a slip, or a file that wants all memory.
 NUMBERS = {'width': (0.01, 16), 'blocks': (0, 64), 'margin': (0, 256), 'epsilon': (0, 1),
@@ -175,7 +190,8 @@ def build(description, array=None, seed=0):
     """
     array = array or partial(draw, np.random.RandomState(seed))
     layers = _Layers(description, array)
-    {'residual': _residual, 'pyramid': _pyramid}[description.family](layers, description)
+    {'residual': _residual, 'pyramid': _pyramid,
+     'enlarging': _enlarging}[description.family](layers, description)
     return layers.net
 
 
@@ -202,14 +218,14 @@ def parameters(net):
 
 def multiple(description):
     """Give what rows and columns must be a multiple of, for the output to be as large."""
-    return 4 if description.family == 'residual' else 2 ** (description.scales - 1)
+    return {'residual': 4, 'enlarging': 1}.get(description.family, 2 ** (description.scales - 1))
 
 
 def output_size(description, length):
     """Give how many rows the output has for a photo of so many.
 
-    The two convolutions of stride 2 round up: 4 ceil(ceil(rows / 2) / 2). Pyramids keep the size
-    of a multiple of their coarsest scale, and take nothing else.
+    The two convolutions of stride 2 round up: 4 ceil(ceil(rows / 2) / 2). Enlarging networks
+    multiply. Pyramids keep the size of a multiple of their coarsest scale, and take nothing else.
 
     Raises:
         ArchiveError: it is no such multiple.
@@ -217,6 +233,8 @@ def output_size(description, length):
     if description.family == 'residual':
         half = (length + 1) // 2
         return 4 * ((half + 1) // 2)
+    if description.family == 'enlarging':
+        return description.factor * length
     if length % multiple(description):
         raise ArchiveError(f'this generator takes sizes that are multiples of '
                            f'{multiple(description)}, not {length}')
@@ -304,21 +322,42 @@ def _residual(layers, description):
     layers.convolution('down1', first, 9, outer=True)
     layers.convolution('down2', second, 3, stride=2, outer=True)
     layers.convolution('down3', third, 3, stride=2, outer=True)
-    for number in range(1, description.blocks + 1):
-        before = layers.last
-        layers.convolution(f'block{number}_1', third, 3)
-        layers.convolution(f'block{number}_2', third, 3, rectified=description.block == 'plain')
-        if description.block == 'residual':
-            cut = 2 if description.padding == 'valid' else 0
-            layers.add(CroppedSumLayer(before, layers.last, cut, name=f'block{number}'))
-    for name, filters in (('up1', second), ('up2', first)):
-        if description.upsampling == 'transposed':
-            layers.transposed(name, filters)
-        else:
-            layers.convolution(name, filters, 3, enlarged=2)
+    _blocks(layers, description, third)
+    _up(layers, description, [second, first])
     layers.convolution('paint', 3, 9, outer=True, normalised=description.normalise_last,
                        rectified=False)
     _finish(layers, description)
+
+
+def _enlarging(layers, description):
+    """c9s1-64, blocks of R64, u64 for each factor of 2, c9s1-3 (Johnson et al., supplement)."""
+    filters = max(SMALLEST_FILTERS, round(2 * FILTERS * description.width))
+    picture = layers.add(InputLayer((None, 3, None, None), name='input'))
+    _convert(layers, description)
+    layers.convolution('first', filters, 9, outer=True)
+    _blocks(layers, description, filters)
+    _up(layers, description, [filters] * (description.factor.bit_length() - 1))
+    layers.convolution('paint', 3, 9, outer=True, normalised=description.normalise_last,
+                       rectified=False)
+    _finish(layers, description, picture if description.enlarged_sum else None)
+
+
+def _blocks(layers, description, filters):
+    for number in range(1, description.blocks + 1):
+        before = layers.last
+        layers.convolution(f'block{number}_1', filters, 3)
+        layers.convolution(f'block{number}_2', filters, 3, rectified=description.block == 'plain')
+        if description.block == 'residual':
+            cut = 2 if description.padding == 'valid' else 0
+            layers.add(CroppedSumLayer(before, layers.last, cut, name=f'block{number}'))
+
+
+def _up(layers, description, filters):
+    for number, count in enumerate(filters, start=1):
+        if description.upsampling == 'transposed':
+            layers.transposed(f'up{number}', count)
+        else:
+            layers.convolution(f'up{number}', count, 3, enlarged=2)
 
 
 def _pyramid(layers, description):
@@ -376,10 +415,18 @@ def _convert(layers, description):
         layers.add(ChannelsLayer(layers.last, factor, offset, name='colours'))
 
 
-def _finish(layers, description):
-    """Add what follows the last convolution, and the layer to the archive's colours."""
+def _finish(layers, description, enlarged=None):
+    """Add what follows the last convolution, and the layer to the archive's colours.
+
+    Args:
+        enlarged: the layer of a picture that is added to the output, enlarged, or None.
+    """
     if description.squash:
         layers.add(NonlinearityLayer(layers.last, scaled_tanh, name='squash'))
+    if enlarged:
+        change, rule = layers.last, Rule(0, 0, enlarged=description.factor)
+        layers.add(PadLayer(enlarged, rule, name='enlarged'))
+        layers.add(CroppedSumLayer(layers.last, change, name='sum'))
     if description.gives in GIVES:
         layers.add(ChannelsLayer(layers.last, 1.0, GIVES[description.gives], name='output'))
     else:

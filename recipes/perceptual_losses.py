@@ -10,7 +10,7 @@ losses, with photos of any kind. Instance normalisation: Ulyanov et al. 2016.
 """
 
 from models import feedforward
-from models.errors import ArchiveError, Incomplete
+from models.errors import Incomplete
 
 import numpy as np
 
@@ -34,14 +34,12 @@ def parse(arguments):
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
     command = commands.add_parser('train', help='train a generator on photos and a painting')
     command.set_defaults(command=train)
+    shared.add_photos(command, nargs='+', help='to train on, folders with all in them')
     add = command.add_argument
-    add('photos', nargs='+', metavar='PHOTO|FOLDER', help='to train on, folders with all in them')
-    add('--most', type=command_line.positive_integer, default=2000, help='photos in memory')
-    add('--held-out', type=command_line.whole_number, default=8,
-        help='photos that are not trained on, to measure the loss on')
     add('--block', choices=('residual', 'plain'), default='residual',
         help='plain: the same network without the sums, as the article compares them')
     add('--content-weight', type=command_line.weight, help='(default: that of --impl)')
+    shared.add_style(command)
     shared.add_training(command, [name for name, description in feedforward.DIALECTS.items()
                                   if description.family == 'residual'], 'archive',
                         width=0.5, batch=4, sizes=[128, 256], steps=4000, rate=2e-3)
@@ -78,7 +76,7 @@ def train(options):
     """Train a generator."""
     description = shared.description_of(options, block=options.block)
     source = shared.read_photos(options)
-    shared.run_training(RECIPE, options, description, source, sample)
+    shared.train_style(RECIPE, options, description, source, sample)
     if source.problems:
         raise Incomplete(f'{len(source.problems)} photos were left out: '
                          f'{photos.told(source.problems)}')
@@ -87,13 +85,10 @@ def train(options):
 def apply(options):
     """Paint pictures with a trained generator."""
     path = shared.generator_of(options)
-    _, description = generators.load(path)
-    if not description.photo:
-        raise ArchiveError(f'{path} makes textures of noise and takes no photo; see '
-                           'texture_networks.py')
+    shared.require(path, photo=True)
     found = pictures.wanted(options.photos)
     run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, description, found, options)
+    pictures.paint_all(run, path, found, options)
     if not options.quiet:
         print(run.folder)
 
@@ -101,6 +96,7 @@ def apply(options):
 def evaluate(options):
     """Compare a generator with the optimisation of single pictures, on the generator's loss."""
     path = shared.generator_of(options)
+    shared.require(path, photo=True)
     loss = shared.loss_of(path, options.style, options.loss_weights)
     optimisation = evaluation.Optimisation(loss)
     compiled = {name: generators.compile_generator(*generators.load(generators.find(name)))

@@ -42,12 +42,10 @@ def parse(arguments):
     command = commands.add_parser('train', help='train a generator of textures; with photos, of '
                                                 'paintings')
     command.set_defaults(command=train)
+    shared.add_photos(command, nargs='*', help='for a dialect that takes photos')
     add = command.add_argument
-    add('photos', nargs='*', metavar='PHOTO|FOLDER', help='for a dialect that takes photos')
-    add('--most', type=command_line.positive_integer, default=2000, help='photos in memory')
-    add('--held-out', type=command_line.whole_number, default=8,
-        help='photos that are not trained on, to measure the loss on')
     add('--content-weight', type=command_line.weight, help='(default: that of --impl)')
+    shared.add_style(command)
     shared.add_training(command, PYRAMIDS, 'texture_instance', width=1.0, batch=4, sizes=[128],
                         steps=2000, rate=5e-3)
     command = commands.add_parser('apply', help='make textures, or paint pictures')
@@ -82,13 +80,13 @@ def train(options):
         raise ArchiveError(f'{options.dialect} makes textures and takes no photos; name another '
                            '--dialect, or no photos')
     source = shared.read_photos(options) if description.photo else None
-    shared.run_training(RECIPE, options, description, source, sample)
+    shared.train_style(RECIPE, options, description, source, sample)
 
 
 def apply(options):
     """Make textures, or paint pictures."""
     path = shared.generator_of(options)
-    _, description = generators.load(path)
+    description = shared.require(path, photo=None)
     if description.photo != bool(options.photos):
         raise ArchiveError(f'{path} takes photos; name some' if description.photo else
                            f'{path} makes textures and takes no photos')
@@ -98,7 +96,7 @@ def apply(options):
         options.size = options.size and options.size[0]
         found = pictures.wanted(options.photos)
         run = runs.Run(RECIPE, options.out, options.force)
-        pictures.paint_all(run, path, description, found, options)
+        pictures.paint_all(run, path, found, options)
     else:
         size = pictures.texture_size(options.size, description)
         painter = Painter(path, options.memory)
@@ -114,9 +112,7 @@ def evaluate(options):
     path = shared.generator_of(options)
     if options.count < 2:
         raise ArchiveError('--count must be 2 or more: textures are compared with one another')
-    if generators.load(path)[1].photo:
-        raise ArchiveError(f'{path} takes photos; see perceptual_losses.py evaluate')
-    size = pictures.texture_size([options.size], generators.load(path)[1])
+    size = pictures.texture_size([options.size], shared.require(path, photo=False))
     painter = Painter(path, options.memory)
     painter.needs(*size)
     made = [painter.texture(options.size, options.size, options.seed + index)

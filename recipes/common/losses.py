@@ -183,6 +183,33 @@ def _steps(x):
     return x[:, :, :-1, :-1] - x[:, :, 1:, :-1], x[:, :, :-1, :-1] - x[:, :, :-1, 1:]
 
 
+def grid_loss(x, period=4, window=60):
+    """Sum the squares of what repeats on a fixed grid: checkerboards and stripes.
+
+    Two upsamplings by 2 tell a generator where a pixel lies in squares of 4x4, and where a photo
+    is flat that is all it can paint a pattern by. What is finer than a square is folded: in each
+    window the pixels at the same place of their square are averaged. Of a pattern that does not
+    follow the grid these means are alike. Not in the papers.
+
+    Args:
+        x: (batch, channels, rows, columns). Only whole windows are looked at.
+        period: of the grid, pixels.
+        window: pixels, a multiple of the period.
+
+    Returns:
+        Scalar expression, from 0 up: as if each pixel of a window had the mean of its place.
+    """
+    rows, columns = (x.shape[axis] - period + 1 for axis in (2, 3))
+    lines = sum(x[:, :, shift:rows + shift] for shift in range(period))
+    squares = sum(lines[:, :, :, shift:columns + shift] for shift in range(period)) / period ** 2
+    fine = x[:, :, 1:rows + 1, 1:columns + 1] - squares
+    down, right, cells = rows // window, columns // window, window // period
+    places = fine[:, :, :down * window, :right * window].reshape(
+        (x.shape[0], x.shape[1], down, cells, period, right, cells, period), 8)
+    means = places.mean(axis=(3, 6))  # (batch, channels, windows, period, windows, period)
+    return cells ** 2 * ((means - means.mean(axis=(3, 5), keepdims=True)) ** 2).sum()
+
+
 VARIATIONS = {'recipes': total_variation_loss, 'squares': squared_variation_loss}
 
 

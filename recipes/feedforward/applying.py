@@ -9,6 +9,7 @@ from models.weights import files
 
 import numpy as np
 import threadpoolctl
+from skimage.exposure import match_histograms
 
 from recipes.common import colours, images, machine
 from recipes.feedforward import generators
@@ -48,7 +49,7 @@ class Painter:
         """
         multiple = feedforward.multiple(self.description)
         sizes = self._sizes(*(-(-length // multiple) * multiple for length in (rows, columns)))
-        besides = PROCESS + PICTURES * rows * columns
+        besides = PROCESS + PICTURES * rows * columns * self.description.factor ** 2
         in_strips = self.strips.peak(*sizes)
         whole = besides + WHOLE * (in_strips - 4 * self.strips.strip)
         if whole <= self.memory:
@@ -61,21 +62,27 @@ class Painter:
         return besides + in_strips, True
 
     def paint(self, rgb, seed=1):
-        """Paint a photo.
+        """Paint a photo, or enlarge it.
 
         Args:
             rgb: uint8 (rows, columns, 3).
             seed: of the noise, for generators that take some.
 
         Returns:
-            RGB uint8, of the same shape.
+            RGB uint8, of the same shape; or the generator's factor times as large, with the colours
+            of the photo, as Johnson et al., section 4.2, match their histograms.
         """
         rows, columns = rgb.shape[:2]
         _, in_strips = self.needs(rows, columns)
         x = generators.padded_to(images.prepare(rgb, self.mean_pixel),
                                  feedforward.multiple(self.description))
-        painted = self._painted([x, *self._noise(*x.shape[2:], seed)], in_strips)
-        return images.deprocess(painted, self.mean_pixel)[:rows, :columns]
+        painted = images.deprocess(self._painted([x, *self._noise(*x.shape[2:], seed)], in_strips),
+                                   self.mean_pixel)
+        factor = self.description.factor
+        if factor > 1:
+            matched = match_histograms(painted, rgb, channel_axis=2)
+            painted = np.clip(np.rint(matched), 0, 255).astype('uint8')
+        return painted[:factor * rows, :factor * columns]
 
     def texture(self, rows, columns, seed=1):
         """Make a texture of noise: RGB uint8 (rows, columns, 3).

@@ -15,8 +15,9 @@ import theano
 import theano.tensor as T
 
 EMBEDDED = Path(models.__file__).parent / 'embedded' / 'generators'
-DEFAULTS = ('windy_night', 'stones')  # the first keeps most of the photo
+DEFAULTS = ('windy_night', 'stones', 'enlarge_4')  # the first keeps most of the photo
 LONGEST_DESCRIPTION = 4000  # characters
+LATER = ('factor', 'enlarged_sum')  # entries that files of before enlarging networks have not
 
 
 def arrays_of(net):
@@ -46,15 +47,17 @@ def save(run, name, description, net, provenance):
                            'provenance': json.dumps(provenance, sort_keys=True)})
 
 
-def named(photo):
+def named(photo=True, enlarging=False):
     """List the shipped generators, the default first.
 
     Args:
         photo: whether those that take a photo, or those that make a texture.
+        enlarging: whether those that enlarge a photo.
     """
-    found = [path.stem for path in sorted(EMBEDDED.glob('*.npz'))
-             if _description_of(path).photo == photo]
-    return sorted(found, key=lambda name: name not in DEFAULTS)
+    found = [(path.stem, _description_of(path)) for path in sorted(EMBEDDED.glob('*.npz'))]
+    chosen = [name for name, description in found if description.photo == photo
+              and (description.family == 'enlarging') == enlarging]
+    return sorted(chosen, key=lambda name: name not in DEFAULTS)
 
 
 def find(name):
@@ -118,6 +121,8 @@ def checked(path, entries):
     Raises:
         ArchiveError: it has other entries than a description, or values that it cannot have.
     """
+    if isinstance(entries, dict):
+        entries = {**{name: Description._field_defaults[name] for name in LATER}, **entries}
     if not isinstance(entries, dict) or set(entries) != set(Description._fields):
         raise ArchiveError(f'{path} is broken at description: it has not the entries of one')
     wrong = [name for name, value in entries.items() if not feedforward.allows(name, value)]

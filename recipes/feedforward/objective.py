@@ -7,7 +7,7 @@ can be compared.
 
 from typing import NamedTuple
 
-import models  # noqa: F401  prepares Theano before Lasagne imports it
+from models.networks import layer_names
 
 import lasagne
 import numpy as np
@@ -16,7 +16,9 @@ import theano.tensor as T
 
 from recipes.common import images, losses, networks
 
-CONTENT, STYLE, VARIATION, RANGE = 'content', 'style', 'variation', 'range'
+CONTENT, STYLE = 'content', 'style'
+VARIATION, RANGE, GRID = 'variation', 'range', 'grid'
+PICTURE = 'input'  # the name of every network's first layer
 
 
 class Settings(NamedTuple):
@@ -25,12 +27,14 @@ class Settings(NamedTuple):
     Attributes:
         model: the loss network.
         pool: its pooling.
-        style_layers, content_layer: of it.
+        style_layers, content_layer: of it; the content layer PICTURE is the picture itself.
         style_weight: of each style layer.
         content_weight: of the content layer.
         variation_weight: of the squared steps between neighbours, a sum over pixels divided by
             their number where losses are relative.
         range_weight: of how far pixels lie outside 0..255, relative likewise.
+        grid_weight: of what repeats on the grid of the upsampling, relative likewise. At 0 the
+            spectrum at a period of 4 pixels is 4 times its neighbours', at 1e-3 2, at 1e-2 1.2.
         per: 'energy' (each loss is a share of the painting's or the photo's own) or 'mean' (Gram
             matrices over all elements, means of squares).
     """
@@ -43,6 +47,7 @@ class Settings(NamedTuple):
     content_weight: float = 1.0
     variation_weight: float = 0.0
     range_weight: float = 4e-3
+    grid_weight: float = 1e-2
     per: str = 'energy'
 
 
@@ -53,9 +58,9 @@ class Settings(NamedTuple):
 SETTINGS = {
     'archive': Settings(),
     'johnson': Settings('vgg16', 'max', ('conv1_2', 'conv2_2', 'conv3_3', 'conv4_3'), 'conv3_3',
-                        5.0, 1.0, 1e-6, 0.0, 'mean'),
+                        5.0, 1.0, 1e-6, 0.0, 0.0, 'mean'),
     'ulyanov': Settings('vgg19', 'max', ('conv1_1', 'conv2_1', 'conv3_1', 'conv4_1', 'conv5_1'),
-                        'conv4_2', 1e3, 0.6, 0.0, 0.0, 'mean'),
+                        'conv4_2', 1e3, 0.6, 0.0, 0.0, 0.0, 'mean'),
 }
 
 
@@ -64,7 +69,7 @@ class LossNetwork:
 
     Args:
         settings: a `Settings`.
-        painting: RGB uint8 (rows, columns, 3).
+        painting: RGB uint8 (rows, columns, 3), or None where no layer is of style.
         weights: file of the network's weights, or None for its own.
         content: whether there is a photo to keep the content of; textures have none.
 
@@ -77,14 +82,16 @@ class LossNetwork:
     def __init__(self, settings, painting, weights=None, content=True):
         self.settings = settings
         layers = [*settings.style_layers, *([settings.content_layer] if content else [])]
-        self.net, self.mean_pixel = networks.load_to(layers, settings.model, weights,
+        seen = [layer for layer in layers if layer != PICTURE] or layer_names(settings.model)[:1]
+        self.net, self.mean_pixel = networks.load_to(seen, settings.model, weights,
                                                      settings.pool)
         self.content = content
-        self.targets = self._grams_of(painting)
+        self.targets = self._grams_of(painting) if settings.style_layers else {}
         named = [(CONTENT, settings.content_weight)] * content
         named += [(f'{STYLE} {layer}', settings.style_weight) for layer in settings.style_layers]
         named += [(VARIATION, settings.variation_weight)] * (settings.variation_weight > 0)
         named += [(RANGE, settings.range_weight)] * (settings.range_weight > 0)
+        named += [(GRID, settings.grid_weight)] * (settings.grid_weight > 0)
         self.names = [name for name, _ in named]
         self.factors = np.array([factor for _, factor in named], 'float32')
 
@@ -114,6 +121,8 @@ class LossNetwork:
         if settings.range_weight:
             low = -self.mean_pixel
             terms.append(losses.range_loss(inside, low, low + 255) / size)
+        if settings.grid_weight:
+            terms.append(losses.grid_loss(inside) / size)
         return T.stack(terms)
 
     def total(self, terms):

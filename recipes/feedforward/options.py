@@ -11,7 +11,36 @@ from recipes.feedforward import generators, objective
 from recipes.feedforward.training import Photos, Trainer, resumed, train
 
 NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
-TRAINING = 'width batch sizes steps rate every seed style_size'.split()
+TRAINING = 'width batch sizes steps rate every seed'.split()
+
+
+def add_style(parser):
+    """Add what a generator is trained to paint like, and by which losses."""
+    add = parser.add_argument
+    add('--style', metavar='PAINTING', default=images.PAINTING, help='what to paint like')
+    add('--style-size', type=command_line.pixels, default=256,
+        help="pixels of the painting's shorter side: the larger, the larger the strokes")
+    add('--impl', choices=objective.SETTINGS, default='archive',
+        help='constants of the loss: the archive\'s, on its own loss network, or of the '
+             "papers' authors, on VGG-16 or VGG-19")
+    add('--style-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--tv-weight', type=command_line.weight, help='(default: that of --impl)')
+    add('--grid-weight', type=command_line.weight,
+        help='against checkerboards and stripes (default: that of --impl)')
+
+
+def add_photos(parser, **options):
+    """Add the photos to train on.
+
+    Args:
+        parser: of the command.
+        options: of the argument, such as nargs.
+    """
+    add = parser.add_argument
+    add('photos', metavar='PHOTO|FOLDER', **options)
+    add('--most', type=command_line.positive_integer, default=2000, help='photos in memory')
+    add('--held-out', type=command_line.whole_number, default=8,
+        help='photos that are not trained on, to measure the loss on')
 
 
 def add_training(parser, dialects, dialect, **defaults):
@@ -24,18 +53,10 @@ def add_training(parser, dialects, dialect, **defaults):
         defaults: of width, batch, sizes, steps, rate.
     """
     add = parser.add_argument
-    add('--style', metavar='PAINTING', default=images.PAINTING, help='what to paint like')
-    add('--style-size', type=command_line.pixels, default=256,
-        help="pixels of the painting's shorter side: the larger, the larger the strokes")
     add('--dialect', choices=dialects, default=dialect, help='what the network is')
     add('--width', type=command_line.factor, default=defaults['width'],
         help='factor on its filters')
-    add('--impl', choices=objective.SETTINGS, default='archive',
-        help='constants of the loss: the archive\'s, on its own loss network, or of the '
-             "papers' authors, on VGG-16 or VGG-19")
     add('--loss-weights', metavar='FILE', help='weights of the loss network, .npz')
-    add('--style-weight', type=command_line.weight, help='(default: that of --impl)')
-    add('--tv-weight', type=command_line.weight, help='(default: that of --impl)')
     add('--sizes', type=command_line.pixels, nargs='+', default=defaults['sizes'],
         help='pixels of the squares that it is trained on, taken in turn at random')
     add('--batch', type=command_line.positive_integer, default=defaults['batch'],
@@ -57,7 +78,7 @@ def loss_settings(options):
     """Give the `objective.Settings` of a command line."""
     chosen = objective.SETTINGS[options.impl]
     for name, field in (('style_weight', 'style_weight'), ('content_weight', 'content_weight'),
-                        ('tv_weight', 'variation_weight')):
+                        ('tv_weight', 'variation_weight'), ('grid_weight',) * 2):
         if getattr(options, name, None) is not None:
             chosen = chosen._replace(**{field: getattr(options, name)})
     return chosen
@@ -72,43 +93,55 @@ def description_of(options, **changes):
     description = feedforward.DIALECTS[options.dialect]._replace(width=options.width, **changes)
     if not feedforward.allows('width', options.width):
         raise ArchiveError(f'--width {options.width:g} is too small or too large; take 0.1 to 2')
-    wrong = [size for size in options.sizes if size % feedforward.multiple(description)]
+    multiple = max(feedforward.multiple(description), description.factor)
+    wrong = [size for size in options.sizes if size % multiple]
     if wrong:
-        raise ArchiveError(f'--sizes must be multiples of {feedforward.multiple(description)} for '
-                           f'this network, and {wrong[0]} is not')
+        raise ArchiveError(f'--sizes must be multiples of {multiple} for this network, and '
+                           f'{wrong[0]} is not')
     return description
 
 
-def run_training(recipe, options, description, source, sample):
+def train_style(recipe, options, description, source, sample):
+    """Train a generator to paint like a painting, as a command line says.
+
+    Args, returns: as of `run_training`.
+    """
+    painting = images.resize(images.read(options.style), options.style_size)
+    loss = objective.LossNetwork(loss_settings(options), painting, options.loss_weights,
+                                 description.photo)
+    return run_training(recipe, options, description, loss, source, sample,
+                        style_size=options.style_size, style=runs.pixel_hash(painting),
+                        painting=Path(options.style).name)
+
+
+def run_training(recipe, options, description, loss, source, sample, **decisive):
     """Train a generator as a command line says, in a run's folder.
 
     Args:
         recipe: its name.
         options: of the command line.
         description: the `Description`.
+        loss: an `objective.LossNetwork`.
         source: `Photos`, or None for a texture.
         sample: function (trainer) -> RGB uint8 picture.
+        decisive: what else decides the result, what JSON can hold.
 
     Returns:
         The `Run`.
     """
     start = options.start and beginning(generators.find(options.start), description)
-    painting = images.resize(images.read(options.style), options.style_size)
-    settings = loss_settings(options)
-    loss = objective.LossNetwork(settings, painting, options.loss_weights, description.photo)
     trainer = Trainer(description, loss, options.seed)
     if start:
         trainer.begin_with(start)
-    decisive = {**{name: getattr(options, name) for name in TRAINING},
-                'loss': settings._asdict(), 'description': description._asdict(),
-                'style': runs.pixel_hash(painting), 'painting': Path(options.style).name,
+    decisive = {**{name: getattr(options, name) for name in TRAINING}, **decisive,
+                'loss': loss.settings._asdict(), 'description': description._asdict(),
                 'start': start and start.origin.sha256,
                 'loss_weights': loss.net.origin.sha256,
                 'photos': source and [runs.pixel_hash(rgb) for rgb in source.pictures[:1]]
                 + [len(source.pictures), len(source.held)]}
     progress = resumed(options.resume, trainer, decisive)
     run = runs.Run(recipe, options.out, options.force)
-    run.save_record(parameters=decisive, style=str(options.style),
+    run.save_record(parameters=decisive, style=str(getattr(options, 'style', None)),
                     problems=source.problems if source else [],
                     resumed_from=progress.sha256)
     with run.recorded():
@@ -167,6 +200,27 @@ def settings_of(path):
             and set(settings['loss']) == set(objective.Settings._fields)):
         raise ArchiveError(f'{path} says not how it was trained; take one that `train` made')
     return {**settings, 'painting': Path(str(settings['painting'])).name}
+
+
+def require(path, photo, enlarging=False):
+    """Give the `Description` of a generator, if it is of the kind that a recipe is for.
+
+    Args:
+        path: of its file.
+        photo: whether it takes a photo, or makes a texture; None for either.
+        enlarging: whether it enlarges.
+
+    Raises:
+        ArchiveError: it is of another kind.
+    """
+    _, description = generators.load(path)
+    enlarges = description.family == 'enlarging'
+    if enlarges != enlarging or photo not in (None, description.photo):
+        does, recipe = (('enlarges photos', 'super_resolution') if enlarges else
+                        ('paints photos', 'perceptual_losses') if description.photo else
+                        ('makes textures', 'texture_networks'))
+        raise ArchiveError(f'{path} {does}; see recipes/{recipe}.py')
+    return description
 
 
 def beginning(path, description):

@@ -12,7 +12,7 @@ import threadpoolctl
 from tqdm import tqdm
 
 from recipes.common import images, names, photos
-from recipes.feedforward import workers
+from recipes.feedforward import generators, workers
 from recipes.feedforward.applying import Task
 
 STANDARD_INPUT = '-'
@@ -47,13 +47,12 @@ def _reader(path):
     return read
 
 
-def paint_all(run, path, description, found, options):
+def paint_all(run, path, found, options):
     """Paint pictures into a run.
 
     Args:
         run: a `runs.Run`.
         path: of the generator.
-        description: its `Description`.
         found: what to paint, as `wanted` gives it.
         options: with size, keep_colours, memory, threads, seed, processes, scheduler, quiet.
 
@@ -65,7 +64,7 @@ def paint_all(run, path, description, found, options):
                           for file in found}, photos.TAKEN, 'photo')
     spread = options.processes > 1 or options.scheduler
     threads = 1 if spread else options.threads
-    content = Path(path).read_bytes()
+    content, (_, description) = Path(path).read_bytes(), generators.load(path)
     task = Task(content, options.size, options.keep_colours, options.memory, threads, options.seed)
     parameters = {'generator': hashlib.sha256(content).hexdigest(), 'size': options.size,
                   'seed': options.seed, 'keep_colours': options.keep_colours,

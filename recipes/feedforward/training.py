@@ -14,7 +14,7 @@ import theano.tensor as T
 from tqdm import tqdm
 
 from recipes.common import images, photos, training
-from recipes.feedforward import generators
+from recipes.feedforward import enlarging, generators
 
 WARMUP = 20         # steps in which the rate rises
 VALIDATION = 8      # held-out photos that the loss is measured on from time to time
@@ -103,7 +103,9 @@ class Trainer:
     def _compile(self):
         inputs = feedforward.inputs_of(self.net)
         variables = [T.tensor4(layer.name) for layer in inputs]
-        photo = dict(zip((layer.name for layer in inputs), variables)).get('input')
+        arguments = [*variables, *[T.tensor4('wanted')] * (self.description.factor > 1)]
+        photo = arguments[-1] if self.description.factor > 1 else dict(
+            zip((layer.name for layer in inputs), variables)).get('input')
         expressions = []
         for measured in (False, True):
             given = dict(zip(inputs, variables))
@@ -116,8 +118,8 @@ class Trainer:
             expressions.append(self.loss.terms(picture, photo, around))
         terms, measured = expressions
         updates = self.adam.updates(T.grad(self.loss.total(terms), self.parameters))
-        return (theano.function(variables, terms, updates=updates),
-                theano.function(variables, measured))
+        return (theano.function(arguments, terms, updates=updates),
+                theano.function(arguments, measured))
 
     def begin_with(self, net):
         """Take the weights of another generator of the same description."""
@@ -125,12 +127,20 @@ class Trainer:
             parameter.set_value(earlier.get_value())
 
     def step(self, arrays, rate):
-        """Take a step on photos and noise; give the terms of the loss, unweighted."""
+        """Take a step on what `inputs` gives; give the terms of the loss, unweighted."""
         self.adam.rate.set_value(np.float32(rate))
         return self._step(*arrays)
 
     def inputs(self, batch, rows, columns, count, random):
-        """Put together what the generator takes: photos, if it takes any, and noise."""
+        """Put together what the generator takes: photos, if it takes any, and noise.
+
+        Of an enlarging network: small photos, and the photos as they are, which it shall give.
+        """
+        if self.description.factor > 1:
+            mean_pixel = self.loss.mean_pixel
+            small = [enlarging.lowered(images.deprocess(photo[None], mean_pixel),
+                                       self.description.factor) for photo in batch]
+            return [photos.stack(small, mean_pixel), batch]
         noise = feedforward.noise_for(self.description, rows, columns, count, random)
         return [*([batch] if self.description.photo else []), *noise]
 
@@ -208,10 +218,9 @@ def _validated(trainer, settings, source):
 
 def _told(names, terms):
     """Give the terms in a few words: content, and the style's layers together."""
-    style = sum(float(term) for name, term in zip(names, terms) if name.startswith('style'))
-    content = ''.join(f'content {term:.3f} ' for name, term in zip(names, terms)
-                      if name == 'content')
-    return f'{content}style {style:.4f}'
+    kinds = [name.partition(' ')[0] for name in names]
+    return ' '.join(f'{kind} {sum(term for one, term in zip(kinds, terms) if one == kind):.3g}'
+                    for kind in dict.fromkeys(kinds))
 
 
 def _save(run, trainer, settings, step, history):

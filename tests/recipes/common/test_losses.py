@@ -121,3 +121,37 @@ def test_energies_are_the_losses_of_a_picture_without_activations():
     np.testing.assert_allclose(energies['style b'], 0.75 * each[0] + 0.25 * each[1], rtol=1e-12)
     dark = targets._replace(photo={'a': np.zeros_like(photo)})
     assert dark.energies()['content a'] == 1  # nothing to be a share of
+
+
+@pytest.fixture(scope='module')
+def grid_loss():
+    image = T.dtensor4()
+    return theano.function([image], losses.grid_loss(image))
+
+
+def test_grid_loss_is_what_folds_onto_the_grid(grid_loss):
+    random = np.random.RandomState(0)
+    x = random.normal(0, 30, (2, 3, 67, 131))
+    means = np.zeros((2, 3, 1, 2, 4, 4))
+    for row in range(60):
+        for column in range(120):  # two windows of 60 pixels; the first pixel has no square around
+            around = x[:, :, row:row + 4, column:column + 4].mean(axis=(2, 3))
+            means[:, :, 0, column // 60, row % 4, column % 4] += (
+                x[:, :, row + 1, column + 1] - around) / 15 ** 2
+    means -= means.mean(axis=(4, 5), keepdims=True)
+    np.testing.assert_allclose(grid_loss(x), 15 ** 2 * (means ** 2).sum(), rtol=1e-10)
+    assert grid_loss(x[:, :, :40]) == 0
+
+
+@pytest.mark.parametrize('pattern, follows', [
+    (lambda down, right: 10 * (-1.0) ** (down + right), True),                    # checkerboard
+    (lambda down, right: 10 * np.cos(np.pi / 2 * (down + right)), True),          # stripes
+    (lambda down, right: 10 * np.cos(2 * np.pi / 5 * right), False),  # of another period
+    (lambda down, right: 2.0 * down - right, False)])                 # light to dark
+def test_grid_loss_is_of_patterns_that_follow_the_grid(grid_loss, pattern, follows):
+    x = pattern(*np.mgrid[:64, :64])[None, None]
+    found = float(grid_loss(x)) / 60 ** 2
+    if follows:  # the mean square of 100 or 50
+        assert found > 45
+    else:
+        assert found < 1e-9
