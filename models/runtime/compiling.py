@@ -7,6 +7,7 @@ What takes long, Theano's own work on the graph and the compiler's, is told (`mo
 
 import contextlib
 import functools
+import gc
 import hashlib
 import logging
 import os
@@ -97,13 +98,29 @@ def processor():
 
 
 def told(method, words):
-    """Have it said, where a method takes long, what it does."""
+    """Have it said, where a method takes long, what it does; it does it without the collector."""
     @functools.wraps(method)
     def telling(*arguments, **options):
-        with waiting.doing(words):
+        with waiting.doing(words), no_collection():
             return method(*arguments, **options)
 
     return telling
+
+
+@contextlib.contextmanager
+def no_collection():
+    """Keep Python from looking for unused cycles among the objects of a graph, again and again.
+
+    The style loss's makes millions; on an AMD Milan that took 0.9 of the 5.8 seconds from the start
+    to the second evaluation.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class CannotCompile(ArchiveError):

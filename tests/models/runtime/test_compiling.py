@@ -1,6 +1,7 @@
 """Modules are compiled ahead, on all cores, and are the ones that Theano would have compiled."""
 
 import errno
+import gc
 
 from models.runtime import compiling
 
@@ -75,3 +76,15 @@ def test_a_full_disk_is_one_line_whatever_theano_adds_to_it():
         raise OSError(errno.ENOSPC, 'No space left on device')
     caught.value.args = ('while compiling the node', *caught.value.args)  # as Theano does
     assert 'the disk is full; make room' in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_the_collector_rests_while_a_graph_is_worked_on():
+    seen = []
+
+    def fail():
+        seen.append(gc.isenabled())
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        compiling.told(fail, 'failing')()
+    assert seen == [False] and gc.isenabled()
