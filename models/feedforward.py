@@ -76,6 +76,8 @@ class Description(NamedTuple):
         factor: of an enlarging network: how many times larger it makes a picture.
         enlarged_sum: of an enlarging network: whether the picture, enlarged to the nearest, is
             added to its output.
+        surround: pixels that a photo is mirrored around its edges by before it is painted, and that
+            are cut off again. The networks themselves have nothing of it.
     """
 
     family: str = 'residual'
@@ -100,11 +102,13 @@ class Description(NamedTuple):
     leak: float = 0.0
     factor: int = 1
     enlarged_sum: bool = False
+    surround: int = 0
 
 
 # The archive's own: mirrored at each layer, because zeros make borders, and upsampled to the
 # nearest, because a transposed convolution makes checkerboards (jcjohnson/fast-neural-style#37).
-ARCHIVE = Description(width=0.5)
+# Some 16 pixels at the edges still come out darker, by 30 levels in "Starry Night": 32 are cut off.
+ARCHIVE = Description(width=0.5, surround=32)
 # jcjohnson/fast-neural-style: models.lua:47-48,70,79,137, train.lua:20,169-174. Zeros stay around
 # the outer layers there, whatever its option says.
 JOHNSON = Description(margin=40, padding='valid', outer='zero', upsampling='transposed')
@@ -153,7 +157,7 @@ WORDS = {
 }
 # (least, most) of each number; more is a slip, or a file that wants all memory.
 NUMBERS = {'width': (0.01, 16), 'blocks': (0, 64), 'margin': (0, 256), 'epsilon': (0, 1),
-           'scales': (1, 8), 'noise': (0, 64), 'leak': (0, 1)}
+           'scales': (1, 8), 'noise': (0, 64), 'leak': (0, 1), 'surround': (0, 256)}
 
 
 def allows(name, value):

@@ -16,7 +16,7 @@ nav ol { padding-left: 1.4rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; display: block; }
 .files { font-family: sans-serif; font-size: 0.85rem; color: #555; }
 """
-INTRODUCTION = """Eight notebooks rerun the papers on Theano and Lasagne, today, with the network
+INTRODUCTION = """Ten notebooks rerun the papers on Theano and Lasagne, today, with the network
 that ships with the archive. Open one in Jupyter (<code>jupyter notebook notebooks/</code>) or read
 its source; <code>python notebooks/run.py</code> runs them all again."""
 

@@ -90,41 +90,53 @@ def apply(options):
 
 def evaluate(options):
     """Make photos small, enlarge them, and compare with what they were."""
-    paths = {str(name): generators.find(name)
-             for name in [shared.generator_of(options), *options.against]}
+    shared.generator_of(options)
+    paths = {name: generators.find(name) for name in [options.generator, *options.against]}
     factors = {shared.require(path, photo=True, enlarging=True).factor for path in paths.values()}
     if len(factors) > 1:
         raise ArchiveError(f'--against has networks of different factors: '
                            f'{", ".join(map(str, sorted(factors)))}; take those of one')
     factor = factors.pop()
-    ways = {'bicubic interpolation': lambda rgb: enlarging.bicubic(rgb, factor)}
-    ways.update({path.stem: Painter(path, options.memory).paint for path in paths.values()})
+    ways = {'bicubic interpolation': lambda rgb: enlarging.bicubic(rgb, factor),
+            **{name: Painter(path, options.memory).paint for name, path in paths.items()}}
     found, run = photos.find(options.photos), runs.Run(RECIPE, options.out, options.force)
+    rows = {name: [] for name in ways}
     with run.recorded():
-        rows = {name: [] for name in ways}
         for number, path in enumerate(found, start=1):
             photo = cut_to(factor, images.read(path))
             small = enlarging.lowered(photo, factor)
-            shown = [small.repeat(factor, axis=0).repeat(factor, axis=1)]
+            enlarged = {}
             for name, enlarge in ways.items():
                 began = time.perf_counter()
-                shown.append(enlarge(small))
+                enlarged[name] = enlarge(small)
                 seconds = time.perf_counter() - began
-                rows[name].append([*enlarging.measured(shown[-1], photo), seconds])
-            with run.writing(f'figure_{number:02d}.png') as file:
-                figures.save_grid(file, [*shown, photo], ['small', *ways, 'photo'],
-                                  columns=len(shown) + 1, width=3 * len(shown) + 3,
-                                  interpolation='nearest')
-        # The first call of a network compiles it: hence the median.
-        table = [(name, *(f'{value:.3f}' for value in (*np.mean(values, axis=0)[:3],
-                                                       np.median(values, axis=0)[3])))
-                 for name, values in rows.items()]
+                rows[name].append([*enlarging.measured(enlarged[name], photo), seconds])
+            save_figure(run, f'figure_{number:02d}.png', small, enlarged, photo)
+        table = [(name, *table_row(values)) for name, values in rows.items()]
         run.save_record(networks={name: str(path) for name, path in paths.items()}, factor=factor,
                         photos=list(map(str, found)), results=rows)
         run.save_table('evaluation.csv', COLUMNS, table)
     if not options.quiet:
         command_line.print_table([COLUMNS, *table])
         print(run.folder)
+
+
+def table_row(values):
+    """Give the means over photos of what was measured, and the median of the seconds.
+
+    The first call of a network compiles it.
+    """
+    means, medians = np.mean(values, axis=0), np.median(values, axis=0)
+    return [f'{value:.3f}' for value in (*means[:-1], medians[-1])]
+
+
+def save_figure(run, name, small, enlarged, photo):
+    """Save the small photo with its pixels, it enlarged in each way, and the photo side by side."""
+    factor = len(photo) // len(small)
+    shown = [small.repeat(factor, axis=0).repeat(factor, axis=1), *enlarged.values(), photo]
+    with run.writing(name) as file:
+        figures.save_grid(file, shown, ['small', *enlarged, 'photo'], columns=len(shown),
+                          width=3 * len(shown), interpolation='nearest')
 
 
 def cut_to(factor, rgb):

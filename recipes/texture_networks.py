@@ -121,7 +121,8 @@ def evaluate(options):
     colours = [np.abs(rgb.mean(axis=(0, 1)) - texture.mean(axis=(0, 1))).max() for rgb in made]
     found = {
         'seconds': evaluation.seconds_of(painter.texture, options.size, options.size),
-        'seam': max(map(measures.seam, made)), 'diversity': measures.diversity(made),
+        'seam': float(np.mean([measures.seam(rgb) for rgb in made])),
+        'diversity': measures.diversity(made),
         'colour': float(np.max(colours)), 'checkerboard': max(map(measures.checkerboard, made))}
     run = runs.Run(RECIPE, options.out, options.force)
     with run.recorded():

@@ -363,7 +363,7 @@ def extend(rgb, margin):
 
     Args:
         rgb: (rows, columns, 3).
-        margin: pixels, less than rows and columns.
+        margin: pixels; beyond the opposite edge it is mirrored again.
 
     Returns:
         (rows + 2 * margin, columns + 2 * margin, 3).

@@ -48,6 +48,8 @@ class Painter:
             ArchiveError: it does not fit into the memory, even in strips.
         """
         multiple = feedforward.multiple(self.description)
+        if self.description.photo:
+            rows, columns = (length + 2 * self.description.surround for length in (rows, columns))
         sizes = self._sizes(*(-(-length // multiple) * multiple for length in (rows, columns)))
         besides = PROCESS + PICTURES * rows * columns * self.description.factor ** 2
         in_strips = self.strips.peak(*sizes)
@@ -72,17 +74,20 @@ class Painter:
             RGB uint8, of the same shape; or the generator's factor times as large, with the colours
             of the photo, as Johnson et al., section 4.2, match their histograms.
         """
-        rows, columns = rgb.shape[:2]
-        _, in_strips = self.needs(rows, columns)
-        x = generators.padded_to(images.prepare(rgb, self.mean_pixel),
-                                 feedforward.multiple(self.description))
+        description = self.description
+        _, in_strips = self.needs(*rgb.shape[:2])
+        surrounded = images.extend(rgb, description.surround)
+        x = generators.padded_to(images.prepare(surrounded, self.mean_pixel),
+                                 feedforward.multiple(description))
         painted = images.deprocess(self._painted([x, *self._noise(*x.shape[2:], seed)], in_strips),
                                    self.mean_pixel)
-        factor = self.description.factor
-        if factor > 1:
-            matched = match_histograms(painted, rgb, channel_axis=2)
-            painted = np.clip(np.rint(matched), 0, 255).astype('uint8')
-        return painted[:factor * rows, :factor * columns]
+        rows, columns = (description.factor * length for length in rgb.shape[:2])
+        edge = description.factor * description.surround
+        painted = painted[edge:edge + rows, edge:edge + columns]
+        if description.factor == 1:
+            return painted
+        matched = match_histograms(painted, rgb, channel_axis=2)
+        return np.clip(np.rint(matched), 0, 255).astype('uint8')
 
     def texture(self, rows, columns, seed=1):
         """Make a texture of noise: RGB uint8 (rows, columns, 3).

@@ -17,7 +17,7 @@ import theano.tensor as T
 EMBEDDED = Path(models.__file__).parent / 'embedded' / 'generators'
 DEFAULTS = ('windy_night', 'stones', 'enlarge_4')  # the first keeps most of the photo
 LONGEST_DESCRIPTION = 4000  # characters
-LATER = ('factor', 'enlarged_sum')  # entries that files of before enlarging networks have not
+LATER = ('factor', 'enlarged_sum', 'surround')  # entries that earlier files have not
 
 
 def arrays_of(net):

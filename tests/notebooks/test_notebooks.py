@@ -49,7 +49,7 @@ def own_source(run, tmp_path, monkeypatch):
 
 
 def test_there_is_one_notebook_a_paper():
-    assert [name[:3] for name in NAMES] == [f'{number:02d}_' for number in range(1, 9)]
+    assert [name[:3] for name in NAMES] == [f'{number:02d}_' for number in range(1, 11)]
 
 
 @pytest.mark.parametrize('name', NAMES)
