@@ -127,7 +127,7 @@ shown.grid([part for rgb in pictures
 # %% tags=["gallery"]
 name = GENERATORS[0]
 compiled = generators.compile_generator(*generators.load(generators.find(name)))
-counts = [count for count in (1, 10, 50, 100) if count <= 2 * STEPS + 20]
+counts = [count for count in (2, 10, 50, 100) if count <= 2 * STEPS + 20]
 found = evaluation.compared(compiled, optimisation, prepared, counts)
 shown.curves({'optimisation': (counts, [found['losses'][count] for count in counts]),
               f'{name}, one pass': (counts, [found['loss']] * len(counts))},

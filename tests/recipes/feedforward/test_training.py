@@ -168,8 +168,8 @@ def test_options_that_cannot_be_are_told(folder):
 @pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_weights(folder, tmp_path):
     command = [sys.executable, str(ROOT / 'recipes' / 'perceptual_losses.py'), 'train',
-               str(folder), '--width', '0.1', '--sizes', '32', '--batch', '1', '--steps', '60',
-               '--every', '5', '--held-out', '1', '--quiet']
+               *(str(folder / name) for name in ('a.png', 'c.png')), '--width', '0.1', '--sizes',
+               '32', '--batch', '1', '--steps', '60', '--every', '5', '--held-out', '1', '--quiet']
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
 
     def run(*more):
