@@ -153,11 +153,19 @@ WORDS = {
     'outer': (None, 'zero', 'reflect', 'replicate', 'circular', 'tensorflow'),
     'upsampling': ('transposed', 'nearest'), 'normalisation': ('instance', 'batch'),
     'squash': ('tanh', None), 'takes': ('bgr_minus_mean', 'rgb_255', 'rgb_1'),
-    'gives': ('bgr_minus_mean', 'rgb_255', 'rgb_middle'), 'factor': (1, 2, 4, 8),
+    'gives': ('bgr_minus_mean', 'rgb_255', 'rgb_middle'),
 }
 # (least, most) of each number; more is a slip, or a file that wants all memory.
 NUMBERS = {'width': (0.01, 16), 'blocks': (0, 64), 'margin': (0, 256), 'epsilon': (0, 1),
-           'scales': (1, 8), 'noise': (0, 64), 'leak': (0, 1), 'surround': (0, 256)}
+           'scales': (1, 8), 'noise': (0, 64), 'leak': (0, 1), 'surround': (0, 256),
+           'factor': (1, 8)}
+
+
+def fits(description):
+    """Tell whether entries fit one another: what enlarges, and by a power of 2, takes a photo."""
+    if description.family == 'enlarging':
+        return description.photo and description.factor in (2, 4, 8)
+    return description.factor == 1
 
 
 def allows(name, value):

@@ -108,8 +108,8 @@ shown.curves({block: (range(1, STEPS + 1), trained(block)) for block in ('residu
              yscale='log')
 
 # %% [markdown]
-# The generators that ship were trained for about an hour on one core; their logs lie beside them, in
-# `models/embedded/generators`. Photos that they have not seen:
+# The generators that ship were trained for a quarter to three quarters of an hour on one core; their
+# logs lie in `models/embedded/generators`. Photos that they have not seen:
 
 # %% tags=["gallery"]
 painters = {name: Painter(generators.find(name)) for name in GENERATORS}
@@ -145,7 +145,7 @@ shown.table(['painted by', 'loss', 'seconds', 'times faster'], [
 #
 # A photo is blurred and made four times smaller; a network enlarges it again. Trained on the difference
 # of pixels it blurs what it cannot know, for that is the mean of what there may be. Trained on the
-# difference of features (equation 2 alone) it draws fine detail, right or wrong: more of the energy of
+# difference of features (equation 2) it draws fine detail, right or wrong: more of the energy of
 # what is fine, and a lower PSNR. Both as the paper says.
 
 # %% tags=["gallery"]

@@ -10,7 +10,7 @@ losses, with photos of any kind. Instance normalisation: Ulyanov et al. 2016.
 """
 
 from models import feedforward
-from models.errors import Incomplete
+from models.errors import ArchiveError
 
 import numpy as np
 
@@ -77,9 +77,6 @@ def train(options):
     description = shared.description_of(options, block=options.block)
     source = shared.read_photos(options)
     shared.train_style(RECIPE, options, description, source, sample)
-    if source.problems:
-        raise Incomplete(f'{len(source.problems)} photos were left out: '
-                         f'{photos.told(source.problems)}')
 
 
 def apply(options):
@@ -96,11 +93,16 @@ def apply(options):
 def evaluate(options):
     """Compare a generator with the optimisation of single pictures, on the generator's loss."""
     path = shared.generator_of(options)
-    shared.require(path, photo=True)
+    paths = {name: generators.find(name)
+             for name in dict.fromkeys([options.generator, *options.against])}
+    for file in paths.values():
+        if shared.require(file, photo=True).noise:
+            raise ArchiveError(f'{file} also takes noise; `evaluate` compares those that take '
+                               'photos alone')
     loss = shared.loss_of(path, options.style, options.loss_weights)
     optimisation = evaluation.Optimisation(loss)
-    compiled = {name: generators.compile_generator(*generators.load(generators.find(name)))
-                for name in dict.fromkeys([options.generator, *options.against])}
+    compiled = {name: generators.compile_generator(*generators.load(file))
+                for name, file in paths.items()}
     squares = [images.crop_square(images.read(file)) for file in photos.find(options.photos)]
     counts, rows, results = sorted(set(options.evaluations)), [], {}
     run = runs.Run(RECIPE, options.out, options.force)

@@ -6,15 +6,18 @@
 
 Johnson, Alahi & Fei-Fei 2016, "Perceptual Losses for Real-Time Style Transfer and
 Super-Resolution", section 4.2: trained on the difference of pixels a network blurs what it cannot
-know; trained on the difference of features it draws fine detail, with a lower PSNR.
+know; trained on the difference of features it draws fine detail, with a lower PSNR. Both losses
+have the archive's two small terms besides: pixels beyond 0..255, and what repeats on a grid of 4
+pixels.
 """
 
 import time
 
 from models import feedforward
-from models.errors import ArchiveError, Incomplete
+from models.errors import ArchiveError
 
 import numpy as np
+import threadpoolctl
 
 from recipes.common import command_line, figures, images, photos, runs
 from recipes.feedforward import enlarging, generators, objective, options as shared, pictures
@@ -72,9 +75,6 @@ def train(options):
     loss = objective.LossNetwork(settings, None, options.loss_weights)
     source = shared.read_photos(options)
     shared.run_training(RECIPE, options, description, loss, source, sample)
-    if source.problems:
-        raise Incomplete(f'{len(source.problems)} photos were left out: '
-                         f'{photos.told(source.problems)}')
 
 
 def apply(options):
@@ -101,12 +101,14 @@ def evaluate(options):
             **{name: Painter(path, options.memory).paint for name, path in paths.items()}}
     found, run = photos.find(options.photos), runs.Run(RECIPE, options.out, options.force)
     rows = {name: [] for name in ways}
-    with run.recorded():
+    with run.recorded(), threadpoolctl.threadpool_limits(options.threads):
         for number, path in enumerate(found, start=1):
-            photo = cut_to(factor, images.read(path))
+            photo = cut_to(factor, images.read(path), path)
             small = enlarging.lowered(photo, factor)
             enlarged = {}
             for name, enlarge in ways.items():
+                if number == 1:
+                    enlarge(small)  # a network's first call compiles it
                 began = time.perf_counter()
                 enlarged[name] = enlarge(small)
                 seconds = time.perf_counter() - began
@@ -122,10 +124,7 @@ def evaluate(options):
 
 
 def table_row(values):
-    """Give the means over photos of what was measured, and the median of the seconds.
-
-    The first call of a network compiles it.
-    """
+    """Give the means over photos of what was measured, and the median of the seconds."""
     means, medians = np.mean(values, axis=0), np.median(values, axis=0)
     return [f'{value:.3f}' for value in (*means[:-1], medians[-1])]
 
@@ -139,13 +138,22 @@ def save_figure(run, name, small, enlarged, photo):
                           width=3 * len(shown), interpolation='nearest')
 
 
-def cut_to(factor, rgb):
-    """Cut a photo, of LARGEST pixels at most, to multiples of a factor: RGB uint8."""
+def cut_to(factor, rgb, path):
+    """Cut a photo to multiples of a factor; one larger than LARGEST is made smaller before.
+
+    Args:
+        factor: pixels.
+        rgb: uint8 (rows, columns, 3).
+        path: of it, for the message.
+
+    Raises:
+        ArchiveError: it is too small.
+    """
     if min(rgb.shape[:2]) > LARGEST:
         rgb = images.resize(rgb, LARGEST)
     rows, columns = (length // factor * factor for length in rgb.shape[:2])
     if min(rows, columns) < 8 * factor:
-        raise ArchiveError(f'a photo of {rgb.shape[1]}x{rgb.shape[0]} pixels is too small to be '
+        raise ArchiveError(f'{path}, of {rgb.shape[1]}x{rgb.shape[0]} pixels, is too small to be '
                            f'made {factor} times smaller; take one of {8 * factor} and more')
     return rgb[:rows, :columns]
 

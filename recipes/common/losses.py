@@ -192,7 +192,8 @@ def grid_loss(x, period=4, window=60):
     follow the grid these means are alike. Not in the papers.
 
     Args:
-        x: (batch, channels, rows, columns). Only whole windows are looked at.
+        x: (batch, channels, rows, columns). Only whole windows are looked at: of fewer than 63
+            pixels there is none, and the loss is 0.
         period: of the grid, pixels.
         window: pixels, a multiple of the period.
 

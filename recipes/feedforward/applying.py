@@ -48,9 +48,9 @@ class Painter:
             ArchiveError: it does not fit into the memory, even in strips.
         """
         multiple = feedforward.multiple(self.description)
-        if self.description.photo:
-            rows, columns = (length + 2 * self.description.surround for length in (rows, columns))
-        sizes = self._sizes(*(-(-length // multiple) * multiple for length in (rows, columns)))
+        around = 2 * self.description.surround * self.description.photo
+        sizes = self._sizes(*(-(-(length + around) // multiple) * multiple
+                              for length in (rows, columns)))
         besides = PROCESS + PICTURES * rows * columns * self.description.factor ** 2
         in_strips = self.strips.peak(*sizes)
         whole = besides + WHOLE * (in_strips - 4 * self.strips.strip)
@@ -60,7 +60,7 @@ class Painter:
             raise ArchiveError(
                 f'a picture of {columns}x{rows} pixels takes {(besides + in_strips) / 1e9:.1f} GB '
                 f'with this generator, even in strips, and {self.memory / 1e9:.1f} GB may be taken;'
-                ' take a smaller --size or more --memory')
+                ' take a smaller picture or more --memory')
         return besides + in_strips, True
 
     def paint(self, rgb, seed=1):

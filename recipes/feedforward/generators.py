@@ -129,7 +129,11 @@ def checked(path, entries):
     if wrong:
         told = ', '.join(f'{name} {entries[name]!r}' for name in wrong)
         raise ArchiveError(f'{path} is of a dialect that is not known: {told}')
-    return Description(**entries)
+    description = Description(**entries)
+    if not feedforward.fits(description):
+        raise ArchiveError(f'{path} is of a dialect that is not known: {description.family}, by '
+                           f'{description.factor}, photo {description.photo}')
+    return description
 
 
 def has_own_statistics(description):

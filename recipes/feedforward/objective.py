@@ -33,8 +33,7 @@ class Settings(NamedTuple):
         variation_weight: of the squared steps between neighbours, a sum over pixels divided by
             their number where losses are relative.
         range_weight: of how far pixels lie outside 0..255, relative likewise.
-        grid_weight: of what repeats on the grid of the upsampling, relative likewise. At 0 the
-            spectrum at a period of 4 pixels is 4 times its neighbours', at 1e-3 2, at 1e-2 1.2.
+        grid_weight: of what repeats on a grid of 4 pixels, relative likewise.
         per: 'energy' (each loss is a share of the painting's or the photo's own) or 'mean' (Gram
             matrices over all elements, means of squares).
     """
@@ -100,7 +99,7 @@ class LossNetwork:
 
         Args:
             picture: what a generator gives, (batch, 3, rows, columns), BGR minus mean.
-            photo: what it was given, the same shape; None without content.
+            photo: whose content the picture shall have, the same shape; None without content.
             around: pixels of the picture's margin that the network sees and that are not counted
                 as pixels of it.
         """

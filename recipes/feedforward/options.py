@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from models import feedforward
-from models.errors import ArchiveError
+from models.errors import ArchiveError, Incomplete
 from models.weights import files
 
-from recipes.common import command_line, images, runs
+from recipes.common import command_line, images, photos, runs
 from recipes.feedforward import generators, objective
 from recipes.feedforward.training import Photos, Trainer, resumed, train
 
 NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
+EARLIER_LOSS = {'grid_weight': 0.0}  # of generators whose settings lack it
 TRAINING = 'width batch sizes steps rate every seed'.split()
 
 
@@ -104,14 +105,14 @@ def description_of(options, **changes):
 def train_style(recipe, options, description, source, sample):
     """Train a generator to paint like a painting, as a command line says.
 
-    Args, returns: as of `run_training`.
+    Args, raises: as of `run_training`.
     """
     painting = images.resize(images.read(options.style), options.style_size)
     loss = objective.LossNetwork(loss_settings(options), painting, options.loss_weights,
                                  description.photo)
-    return run_training(recipe, options, description, loss, source, sample,
-                        style_size=options.style_size, style=runs.pixel_hash(painting),
-                        painting=Path(options.style).name)
+    run_training(recipe, options, description, loss, source, sample,
+                 style_size=options.style_size, style=runs.pixel_hash(painting),
+                 painting=Path(options.style).name)
 
 
 def run_training(recipe, options, description, loss, source, sample, **decisive):
@@ -126,8 +127,8 @@ def run_training(recipe, options, description, loss, source, sample, **decisive)
         sample: function (trainer) -> RGB uint8 picture.
         decisive: what else decides the result, what JSON can hold.
 
-    Returns:
-        The `Run`.
+    Raises:
+        Incomplete: photos were left out; the generator is trained.
     """
     start = options.start and beginning(generators.find(options.start), description)
     trainer = Trainer(description, loss, options.seed)
@@ -141,14 +142,17 @@ def run_training(recipe, options, description, loss, source, sample, **decisive)
                 + [len(source.pictures), len(source.held)]}
     progress = resumed(options.resume, trainer, decisive)
     run = runs.Run(recipe, options.out, options.force)
-    run.save_record(parameters=decisive, style=str(getattr(options, 'style', None)),
-                    problems=source.problems if source else [],
+    if hasattr(options, 'style'):
+        run.save_record(style=str(options.style))
+    run.save_record(parameters=decisive, problems=source.problems if source else [],
                     resumed_from=progress.sha256)
     with run.recorded():
         train(run, trainer, decisive, source, sample, progress, options.quiet)
     if not options.quiet:
         print(run.folder / 'generator.npz')
-    return run
+    if source and source.problems:
+        raise Incomplete(f'{len(source.problems)} photos were left out: '
+                         f'{photos.told(source.problems)}')
 
 
 def loss_of(path, style=None, loss_weights=None):
@@ -197,9 +201,10 @@ def settings_of(path):
         settings = (file.provenance() or {}).get('settings')
     if not (isinstance(settings, dict) and isinstance(settings.get('loss'), dict)
             and NEEDED <= set(settings)
-            and set(settings['loss']) == set(objective.Settings._fields)):
+            and set(settings['loss']) | set(EARLIER_LOSS) == set(objective.Settings._fields)):
         raise ArchiveError(f'{path} says not how it was trained; take one that `train` made')
-    return {**settings, 'painting': Path(str(settings['painting'])).name}
+    return {**settings, 'loss': {**EARLIER_LOSS, **settings['loss']},
+            'painting': Path(str(settings['painting'])).name}
 
 
 def require(path, photo, enlarging=False):
@@ -227,9 +232,10 @@ def beginning(path, description):
     """Load the generator whose weights a training begins with.
 
     Raises:
-        ArchiveError: it is of another description.
+        ArchiveError: it is of another description, but for what surrounds a photo.
     """
     net, own = generators.load(path)
+    own = own._replace(surround=description.surround)
     other = [name for name, value in description._asdict().items() if value != getattr(own, name)]
     if other:
         raise ArchiveError(f'{path} is a generator with another {", ".join(other)}; leave --start '

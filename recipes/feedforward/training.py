@@ -103,9 +103,9 @@ class Trainer:
     def _compile(self):
         inputs = feedforward.inputs_of(self.net)
         variables = [T.tensor4(layer.name) for layer in inputs]
-        arguments = [*variables, *[T.tensor4('wanted')] * (self.description.factor > 1)]
-        photo = arguments[-1] if self.description.factor > 1 else dict(
-            zip((layer.name for layer in inputs), variables)).get('input')
+        wanted = [T.tensor4('wanted')] if self.description.factor > 1 else []
+        named = dict(zip((layer.name for layer in inputs), variables))
+        photo, arguments = wanted[0] if wanted else named.get('input'), [*variables, *wanted]
         expressions = []
         for measured in (False, True):
             given = dict(zip(inputs, variables))
@@ -217,7 +217,7 @@ def _validated(trainer, settings, source):
 
 
 def _told(names, terms):
-    """Give the terms in a few words: content, and the style's layers together."""
+    """Give the terms in a few words, those of one kind, such as the style's layers, together."""
     kinds = [name.partition(' ')[0] for name in names]
     return ' '.join(f'{kind} {sum(term for one, term in zip(kinds, terms) if one == kind):.3g}'
                     for kind in dict.fromkeys(kinds))

@@ -11,7 +11,14 @@ import pytest
 
 from recipes import perceptual_losses, super_resolution, texture_networks
 from recipes.common import images, photos
-from recipes.feedforward import applying, enlarging, generators, objective, training
+from recipes.feedforward import (
+    applying,
+    enlarging,
+    generators,
+    objective,
+    options,
+    training,
+)
 
 SMALL = feedforward.ENLARGING._replace(width=0.1, blocks=1)
 LAYERS = {'features': 'conv2_1', 'pixels': 'input'}
@@ -132,6 +139,8 @@ def test_what_cannot_be_is_told(network, generator, folder, tmp_path):
             (perceptual_losses, ['apply', photo, '--generator', network], 'enlarges photos; see '
              'recipes/super_resolution.py'),
             (perceptual_losses, ['evaluate', photo, '--generator', network], 'enlarges photos'),
+            (perceptual_losses, ['evaluate', photo, '--generator', 'mosaic', '--against',
+                                 'enlarge_4'], 'enlarges photos'),
             (texture_networks, ['apply', photo, '--generator', network], 'enlarges photos'),
             (super_resolution, ['apply', photo, '--generator', 'stones'], 'makes textures'),
             (super_resolution, ['train', str(folder), '--held-out', '1', '--sizes', '30'],
@@ -153,6 +162,25 @@ def _eight_times(network, folder):
     np.savez(folder / 'eight.npz', description=json.dumps(description), provenance='{}',
              **generators.arrays_of(net))
     return folder / 'eight.npz'
+
+
+@pytest.mark.parametrize('entries', [{'factor': 4}, {'family': 'enlarging'}, {'factor': 4.0},
+                                     {'family': 'enlarging', 'factor': 3},
+                                     {'family': 'enlarging', 'factor': 4, 'photo': False}])
+def test_entries_that_do_not_fit_one_another_are_refused(entries):
+    description = {**feedforward.ARCHIVE._asdict(), **entries}
+    with pytest.raises(ArchiveError, match='of a dialect that is not known'):
+        generators.checked('some.npz', description)
+
+
+def test_a_loss_of_before_the_grid_is_known(generator, tmp_path):
+    settings = {'loss': objective.Settings()._asdict(), 'painting': 'a.jpg', 'style': '',
+                'style_size': 1, 'description': feedforward.ARCHIVE._asdict()}
+    del settings['loss']['grid_weight']
+    with np.load(generator) as arrays:
+        made = {**arrays, 'provenance': json.dumps({'settings': settings})}
+    np.savez(tmp_path / 'earlier.npz', **made)
+    assert options.settings_of(tmp_path / 'earlier.npz')['loss']['grid_weight'] == 0
 
 
 def test_files_of_before_load(generator, tmp_path):
