@@ -4,6 +4,7 @@ from collections import namedtuple
 from math import ceil
 
 from models.errors import ArchiveError
+from models.runtime.xla import devices
 
 import lasagne
 
@@ -14,6 +15,7 @@ from recipes.style import tiles
 # embedded network at 256x256 to 2048x2048, whole and in tiles. Predictions were from 9 %
 # too low to 19 % too high.
 PROCESS = 220e6         # Python, Theano, scipy and matplotlib, before any picture
+JAX = 190e6             # where functions run through it: its own, and what XLA's compiler leaves
 LOOK, PUSH = 0.6, 1.35  # of a pass, in bytes of the activations: forward, and to the gradient
 FLOAT, DOUBLE = 4, 8
 LBFGS_PICTURES = 7      # float64, besides L-BFGS's 2m + 5: x, gradient, best, integers
@@ -81,7 +83,8 @@ class Needs:
         pictures = (ADAM_PICTURES if self.adam
                     else 2 * min(corrections, self.evals) + 5 + LBFGS_PICTURES
                     + BOUNDS_PICTURES * self.bounds)
-        return (PROCESS + self.work + self.weights + self.photo
+        process = PROCESS + JAX * (devices.current().name != 'cpu')
+        return (process + self.work + self.weights + self.photo
                 + pictures * DOUBLE * _size(self.shape))
 
     def of_window(self, core, shape, cost):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models import process, waiting
 from models.runtime import compiling
+from models.runtime.xla import devices
 
 import pytest
 
@@ -57,8 +58,9 @@ def test_no_recipe_is_silent_for_long_on_an_empty_cache(recipe, arguments, tmp_p
     busy = max(1, os.getloadavg()[0] / os.cpu_count())  # each process waits for its turn
     assert max(gaps) <= LONGEST * busy, (max(gaps), busy, lines)
     told = [line for line in lines if re.search(r'compiling \|.*\| \d+ of \d+ modules', line)]
-    assert told and all('once, kept for later runs' in line for line in told), lines
-    assert max(map(len, told)) < 80, told  # a longer one breaks, and is not written over
+    in_c = devices.current().name == 'cpu'  # JAX compiles no modules
+    assert bool(told) == in_c and all('once, kept for later runs' in line for line in told), lines
+    assert all(len(line) < 80 for line in told)  # a longer one breaks, and is not written over
 
 
 def test_what_takes_long_is_told_with_its_count_and_what_does_not_is_not(capfd, monkeypatch):

@@ -4,6 +4,7 @@ import re
 
 import models
 from models.errors import ArchiveError
+from models.runtime.xla import devices
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def test_activations_are_counted_by_hand():
 def test_a_picture_that_fits_is_not_cut():
     plan = memory.plan(needs(256), 1e9, 10)
     assert plan.core is None and plan.painting_core is None and plan.corrections == 10
-    assert 0.2e9 < plan.bytes < 0.5e9
+    jax = memory.JAX * (devices.current().name != 'cpu')
+    assert 0.2e9 < plan.bytes - jax < 0.5e9
 
 
 @pytest.mark.parametrize('adam', [False, True])
