@@ -15,7 +15,7 @@ from models.errors import ArchiveError
 import numpy as np
 
 from recipes.common import command_line, images, photos, runs
-from recipes.feedforward import evaluation, generators, options as shared, pictures
+from recipes.feedforward import evaluation, generators, options as shared
 
 RECIPE = 'perceptual_losses'
 COLUMNS = ('pixels', 'painted by', 'loss', 'seconds', 'the generator is faster')
@@ -81,13 +81,7 @@ def train(options):
 
 def apply(options):
     """Paint pictures with a trained generator."""
-    path = shared.generator_of(options)
-    shared.require(path, photo=True)
-    found = pictures.wanted(options.photos)
-    run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, found, options)
-    if not options.quiet:
-        print(run.folder)
+    shared.paint_photos(RECIPE, options)
 
 
 def evaluate(options):

@@ -20,7 +20,7 @@ import numpy as np
 import threadpoolctl
 
 from recipes.common import command_line, figures, images, photos, runs
-from recipes.feedforward import enlarging, generators, objective, options as shared, pictures
+from recipes.feedforward import enlarging, generators, objective, options as shared
 from recipes.feedforward.applying import Painter
 
 RECIPE = 'super_resolution'
@@ -52,11 +52,11 @@ def parse(arguments):
                                   if description.family == 'enlarging'], 'enlarging',
                         width=0.5, batch=4, sizes=[128], steps=4000, rate=1e-3)
     command = commands.add_parser('apply', help='enlarge pictures')
-    command.set_defaults(command=apply, size=None, keep_colours=False)
+    command.set_defaults(command=apply, size=None, keep_colours=False, seed=1)
     command.add_argument('photos', nargs='+', metavar='PHOTO|FOLDER|PATTERN|-',
                          help="what to enlarge; '-' is the standard input")
     shared.add_spreading(command)
-    shared.add_applying(command, generators.named(enlarging=True))
+    shared.add_applying(command, generators.named(enlarging=True), noise=False)
     command = commands.add_parser('evaluate', help='make photos small, enlarge them, and compare')
     command.set_defaults(command=evaluate)
     add = command.add_argument
@@ -64,7 +64,7 @@ def parse(arguments):
         help="(default: NASA's portrait of an astronaut)")
     add('--against', nargs='+', default=[], metavar='NAME|FILE',
         help='further networks of the same factor')
-    shared.add_applying(command, generators.named(enlarging=True))
+    shared.add_applying(command, generators.named(enlarging=True), noise=False)
     return parser.parse_args(arguments)
 
 
@@ -79,13 +79,7 @@ def train(options):
 
 def apply(options):
     """Enlarge pictures."""
-    path = shared.generator_of(options)
-    shared.require(path, photo=True, enlarging=True)
-    found = pictures.wanted(options.photos)
-    run = runs.Run(RECIPE, options.out, options.force)
-    pictures.paint_all(run, path, found, options)
-    if not options.quiet:
-        print(run.folder)
+    shared.paint_photos(RECIPE, options, enlarging=True)
 
 
 def evaluate(options):

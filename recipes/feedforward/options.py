@@ -7,7 +7,7 @@ from models.errors import ArchiveError, Incomplete
 from models.weights import files
 
 from recipes.common import command_line, images, photos, runs
-from recipes.feedforward import generators, objective
+from recipes.feedforward import generators, objective, pictures
 from recipes.feedforward.training import Photos, Trainer, resumed, train
 
 NEEDED = {'loss', 'description', 'painting', 'style', 'style_size'}  # to measure a generator
@@ -207,6 +207,26 @@ def settings_of(path):
             'painting': Path(str(settings['painting'])).name}
 
 
+def paint_photos(recipe, options, enlarging=False):
+    """Paint, or enlarge, the photos of a command line, in a run's folder.
+
+    Args:
+        recipe: its name.
+        options: of the command line.
+        enlarging: whether the recipe is for generators that enlarge.
+
+    Raises:
+        ArchiveError: the generator is of another kind; or as of `pictures.paint_all`.
+    """
+    path = generator_of(options)
+    require(path, True, enlarging)
+    found = pictures.wanted(options.photos)
+    run = runs.Run(recipe, options.out, options.force)
+    pictures.paint_all(run, path, found, options)
+    if not options.quiet:
+        print(run.folder)
+
+
 def require(path, photo, enlarging=False):
     """Give the `Description` of a generator, if it is of the kind that a recipe is for.
 
@@ -248,12 +268,13 @@ def read_photos(options):
     return Photos(options.photos, options.most, options.held_out, options.seed, options.quiet)
 
 
-def add_applying(parser, embedded):
+def add_applying(parser, embedded, noise=True):
     """Add what painting with a generator takes.
 
     Args:
         parser: of the command.
         embedded: names of the shipped generators, the default first.
+        noise: whether some take noise.
     """
     add = parser.add_argument
     add('--generator', default=embedded[0] if embedded else None, metavar='NAME|FILE',
@@ -263,7 +284,8 @@ def add_applying(parser, embedded):
              "machine's)")
     add('--threads', type=command_line.positive_integer,
         help='of one process (default: all); the last bits of a picture depend on them')
-    add('--seed', type=command_line.seed, default=1, help='of the noise, where there is some')
+    if noise:
+        add('--seed', type=command_line.seed, default=1, help='of the noise, where there is some')
     parser.add_run_options()
 
 

@@ -1,6 +1,6 @@
 """Generators against PyTorch: painting, and a step of their training.
 
-    pip install -e '.[bench]'        (without a GPU, the CPU build of torch 2.13.0 first)
+    pip install -e '.[bench]'        (without a GPU, the CPU build of torch first)
     python tests/benchmarks/generators.py [--repeats 15] [--tasks apply training]
 
 The archive, and PyTorch contiguous and channels last, are three processes, timed interleaved. The
