@@ -54,7 +54,7 @@ class Description(NamedTuple):
         family: 'residual' or 'enlarging' (both Johnson), or 'pyramid' (Ulyanov).
         width: factor on the number of filters.
         block: of a residual network: 'residual', or 'plain', the same without the sums.
-        blocks: how many there are; of a pyramid none.
+        blocks: how many there are, of all but a pyramid.
         margin: pixels that the photo is mirrored around its edges by, once, in front.
         padding: of convolutions inside: 'valid' (blocks shrink), 'zero', 'reflect', 'replicate',
             'circular' or 'tensorflow', its SAME.

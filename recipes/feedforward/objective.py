@@ -1,8 +1,7 @@
 """The loss that generators are trained with, as Theano expressions on batches.
 
 Johnson et al. 2016, equations 2 to 5; Ulyanov et al. 2016, equations 2 to 4. The same losses as in
-the optimisation of one picture, and in the archive's own setting the same weights, so that the two
-can be compared.
+the optimisation of one picture.
 """
 
 from typing import NamedTuple
@@ -50,8 +49,8 @@ class Settings(NamedTuple):
     per: str = 'energy'
 
 
-# The archive's are recipes/style/defaults.py's for the embedded network, so that a
-# generator and an optimisation minimise the same. The authors': jcjohnson/fast-neural-style,
+# The archive's has the layers and the shares of recipes/style/defaults.py's for the embedded
+# network, with less style, and the grid. The authors': jcjohnson/fast-neural-style,
 # train.lua, whose content is relu3_3 (index 16) and whose variation is in the gradient alone;
 # DmitryUlyanov/texture_nets, branch texture_nets_v1, README (style 1e3, content 0.6 of relu4_2).
 SETTINGS = {

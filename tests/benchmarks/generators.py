@@ -73,16 +73,12 @@ def save_problem(path, task, size):
 
 def compare(problem, task, size, repeats):
     """Time one task at one size, interleaved, and print the table."""
-    commands = {'archive': [sys.executable, __file__, '--worker', task, problem],
-                'PyTorch contiguous': [sys.executable, PYTORCH, task, problem, 'contiguous'],
-                'PyTorch channels last': [sys.executable, PYTORCH, task, problem, 'channels_last']}
-    rows = interleaved_timing.time_interleaved(commands, repeats)
-    seconds = interleaved_timing.median_seconds(rows)
-    best = min(value for name, value in seconds.items() if name != 'archive')
+    rows, seconds, ratio = interleaved_timing.time_against_pytorch(__file__, PYTORCH, task, problem,
+                                                                   repeats)
     print(f'\n{task}, {size} pixels, medians of {repeats}')
     for name, value in seconds.items():
         print(f'  {name:22s} {value:7.3f} s   {rows[name][-1][1]:.6g}')
-    print(f"  ratio archive / PyTorch's better layout: {seconds['archive'] / best:.2f}", flush=True)
+    print(f"  ratio archive / PyTorch's better layout: {ratio:.2f}", flush=True)
 
 
 def work(task, problem):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from statistics import median
 
 OPENBLAS_LIMITS = ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE')  # with them it is slower
@@ -49,3 +50,24 @@ def time_interleaved(commands, repeats):
 def median_seconds(rows):
     """Compute the median of the seconds, the first number of each row: name -> float."""
     return {name: median(row[0] for row in found) for name, found in rows.items()}
+
+
+def time_against_pytorch(archive, pytorch, task, problem, repeats):
+    """Time a task of the archive and of PyTorch in both memory layouts, interleaved.
+
+    Args:
+        archive, pytorch: scripts; the first takes --worker TASK PROBLEM, the other also a layout.
+        task, problem: what is computed, and the file of its arrays.
+        repeats: rounds.
+
+    Returns:
+        (rows, seconds, ratio): as of `time_interleaved`; medians by name; the archive's by that of
+        PyTorch's better layout.
+    """
+    theirs = [sys.executable, pytorch, task, problem]
+    rows = time_interleaved({'archive': [sys.executable, archive, '--worker', task, problem],
+                             'PyTorch contiguous': [*theirs, 'contiguous'],
+                             'PyTorch channels last': [*theirs, 'channels_last']}, repeats)
+    seconds = median_seconds(rows)
+    best = min(value for name, value in seconds.items() if name != 'archive')
+    return rows, seconds, seconds['archive'] / best

@@ -82,17 +82,13 @@ def save_problem(path, network, batch):
 
 def compare(problem, network, batch, task, repeats):
     """Time one task on one batch, interleaved, and print the table."""
-    commands = {'archive': [sys.executable, __file__, '--worker', task, problem],
-                'PyTorch contiguous': [sys.executable, PYTORCH, task, problem, 'contiguous'],
-                'PyTorch channels last': [sys.executable, PYTORCH, task, problem, 'channels_last']}
-    rows = interleaved_timing.time_interleaved(commands, repeats)
-    seconds = interleaved_timing.median_seconds(rows)
-    best = min(value for name, value in seconds.items() if name != 'archive')
+    rows, seconds, ratio = interleaved_timing.time_against_pytorch(__file__, PYTORCH, task, problem,
+                                                                   repeats)
     print(f'\n{task}, {network}, {SIZES[network]} pixels, batch {batch}, medians of {repeats}')
     for name, value in seconds.items():
         print(f'  {name:22s} {1000 * value / batch:8.2f} ms a photo   '
               f'norm of the result {rows[name][-1][1]:.6g}')
-    print(f"  ratio archive / PyTorch's better layout: {seconds['archive'] / best:.2f}", flush=True)
+    print(f"  ratio archive / PyTorch's better layout: {ratio:.2f}", flush=True)
 
 
 def compile_task(task, net, photos, classes):

@@ -9,6 +9,7 @@ from PIL import Image
 from recipes.feedforward import generators, objective, training
 
 DESCRIPTION = feedforward.ARCHIVE._replace(width=0.1, blocks=1)
+ENLARGING = feedforward.ENLARGING._replace(width=0.1, blocks=1)
 SETTINGS = objective.SETTINGS['archive']._replace(
     model='vgg19_quarter', style_layers=('conv1_1', 'conv2_1'), content_layer='conv2_1',
     variation_weight=0.1)
@@ -42,9 +43,23 @@ def trainer(loss):
 @pytest.fixture(scope='package')
 def generator(tmp_path_factory):
     """Return the path of a generator with random weights."""
+    return save_generator(tmp_path_factory, DESCRIPTION, feedforward.build(DESCRIPTION))
+
+
+def save_generator(tmp_path_factory, description, net):
+    """Save a generator in a folder of its own: the path."""
     folder = tmp_path_factory.mktemp('generator')
-    generators.save(Saved(folder), 'small.npz', DESCRIPTION, feedforward.build(DESCRIPTION), {})
+    generators.save(Saved(folder), 'small.npz', description, net, {})
     return folder / 'small.npz'
+
+
+@pytest.fixture(scope='package')
+def enlarger(tmp_path_factory):
+    """Return the path of a generator that enlarges, and whose last layer adds nothing."""
+    net = feedforward.build(ENLARGING)
+    for parameter in net['paint'].get_params():
+        parameter.set_value(0 * parameter.get_value())
+    return save_generator(tmp_path_factory, ENLARGING, net)
 
 
 @pytest.fixture

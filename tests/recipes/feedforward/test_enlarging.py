@@ -29,22 +29,6 @@ def photo():
     return images.square(images.read(images.bundled_photo()), 64)
 
 
-@pytest.fixture(scope='module')
-def network(tmp_path_factory):
-    """Return the path of an enlarging network whose last layer adds nothing."""
-    net = feedforward.build(SMALL)
-    for parameter in net['paint'].get_params():
-        parameter.set_value(0 * parameter.get_value())
-
-    class Run:
-        def save_arrays(self, name, arrays):
-            np.savez(folder / name, **arrays)
-
-    folder = tmp_path_factory.mktemp('network')
-    generators.save(Run(), 'nearest.npz', SMALL, net, {})
-    return folder / 'nearest.npz'
-
-
 @pytest.mark.parametrize('dialect', ['enlarging', 'johnson_enlarging'])
 @pytest.mark.parametrize('factor', [2, 4, 8])
 def test_networks_enlarge_by_their_factor(dialect, factor):
@@ -81,16 +65,16 @@ def test_measures_are_of_what_was_lost(photo):
     assert 15 < psnr < 30 and 0.4 < ssim < 0.9 and fine < 0.2
 
 
-def test_a_network_that_adds_nothing_repeats_pixels(network, photo):
+def test_a_network_that_adds_nothing_repeats_pixels(enlarger, photo):
     small = enlarging.lowered(photo, 4)
-    painter = applying.Painter(network, 1e10)
+    painter = applying.Painter(enlarger, 1e10)
     np.testing.assert_array_equal(painter.paint(small),
                                   small.repeat(4, axis=0).repeat(4, axis=1))
     x = images.prepare(small, painter.mean_pixel)
     whole = painter.strips.paint(x)
     painter.strips.strip = 4000
     np.testing.assert_allclose(painter.strips.paint(x), whole, atol=1e-4)
-    least = applying.Painter(network, 1e10).needs(100, 100)[0]
+    least = applying.Painter(enlarger, 1e10).needs(100, 100)[0]
     assert least > applying.PROCESS + applying.PICTURES * 16 * 100 ** 2
 
 
@@ -112,15 +96,15 @@ def test_training_brings_the_enlarged_nearer_to_the_photo(kind, photo):
         assert found == pytest.approx(shares.mean(), rel=1e-4)
 
 
-def test_the_commands(network, folder, tmp_path, capsys):
-    super_resolution.main(['apply', str(folder / 'a.png'), '--generator', str(network), '--out',
+def test_the_commands(enlarger, folder, tmp_path, capsys):
+    super_resolution.main(['apply', str(folder / 'a.png'), '--generator', str(enlarger), '--out',
                            str(tmp_path / 'apply'), '--quiet'])
     assert images.read(tmp_path / 'apply' / 'a.png').shape == (160, 208, 3)
-    super_resolution.main(['evaluate', str(folder / 'a.png'), '--generator', str(network),
+    super_resolution.main(['evaluate', str(folder / 'a.png'), '--generator', str(enlarger),
                            '--out', str(tmp_path / 'evaluate')])
     record = json.loads((tmp_path / 'evaluate' / 'run.json').read_text())
-    assert record['factor'] == 4 and set(record['results']) == {'bicubic interpolation',
-                                                                   str(network)}
+    assert record['factor'] == 4
+    assert set(record['results']) == {'bicubic interpolation', str(enlarger)}
     assert (tmp_path / 'evaluate' / 'figure_01.png').exists()
     assert 'PSNR' in capsys.readouterr().out
     with pytest.raises(Incomplete, match='1 photos were left out.*b.png'):
@@ -131,31 +115,31 @@ def test_the_commands(network, folder, tmp_path, capsys):
     assert description == feedforward.ENLARGING._replace(width=0.1)
 
 
-def test_what_cannot_be_is_told(network, generator, folder, tmp_path):
+def test_what_cannot_be_is_told(enlarger, generator, folder, tmp_path):
     out, photo = ['--out', str(tmp_path / 'out')], str(folder / 'a.png')
     for recipe, arguments, told in (
             (super_resolution, ['apply', photo, '--generator', generator], 'paints photos; see '
              'recipes/perceptual_losses.py'),
-            (perceptual_losses, ['apply', photo, '--generator', network], 'enlarges photos; see '
+            (perceptual_losses, ['apply', photo, '--generator', enlarger], 'enlarges photos; see '
              'recipes/super_resolution.py'),
-            (perceptual_losses, ['evaluate', photo, '--generator', network], 'enlarges photos'),
+            (perceptual_losses, ['evaluate', photo, '--generator', enlarger], 'enlarges photos'),
             (perceptual_losses, ['evaluate', photo, '--generator', 'mosaic', '--against',
                                  'enlarge_4'], 'enlarges photos'),
-            (texture_networks, ['apply', photo, '--generator', network], 'enlarges photos'),
+            (texture_networks, ['apply', photo, '--generator', enlarger], 'enlarges photos'),
             (super_resolution, ['apply', photo, '--generator', 'stones'], 'makes textures'),
             (super_resolution, ['train', str(folder), '--held-out', '1', '--sizes', '30'],
              'multiples of 4'),
             (super_resolution, ['evaluate', str(folder / 'a.png'), '--generator',
-                                _eight_times(network, tmp_path)], 'too small')):
+                                _eight_times(enlarger, tmp_path)], 'too small')):
         with pytest.raises(ArchiveError, match=told):
             recipe.main([*map(str, arguments), *out, '--quiet'])
     with pytest.raises(ArchiveError, match='different factors: 4, 8'):
-        super_resolution.main(['evaluate', photo, '--generator', str(network), '--against',
+        super_resolution.main(['evaluate', photo, '--generator', str(enlarger), '--against',
                                str(tmp_path / 'eight.npz'), *out])
 
 
-def _eight_times(network, folder):
-    with np.load(network) as arrays:
+def _eight_times(enlarger, folder):
+    with np.load(enlarger) as arrays:
         made = dict(arrays)
     description = {**json.loads(str(made['description'])), 'factor': 8}
     net = feedforward.build(feedforward.Description(**description))
