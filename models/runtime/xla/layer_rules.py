@@ -22,18 +22,38 @@ def integers(values):
 # Convolutions: the gradients are the transposes of the linear map
 
 def convolution(op, x, kernels):
-    size = [(length - 1) * gap + 1 for length, gap in zip(kernels.shape[2:], op.filter_dilation)]
     if op.filter_flip:
         kernels = jnp.flip(kernels, range(2, kernels.ndim))
     return lax.conv_general_dilated(
-        x, kernels, op.subsample,
-        abstract_conv.border_mode_to_pad(op.border_mode, op.convdim, size),
-        rhs_dilation=op.filter_dilation, feature_group_count=op.num_groups, precision=PRECISION)
+        x, kernels, op.subsample, pads_of(op, kernels), rhs_dilation=op.filter_dilation,
+        feature_group_count=op.num_groups, precision=PRECISION)
+
+
+def pads_of(op, kernels):
+    """Pixels of padding, (before, after) for each axis."""
+    size = [(length - 1) * gap + 1 for length, gap in zip(kernels.shape[2:], op.filter_dilation)]
+    return abstract_conv.border_mode_to_pad(op.border_mode, op.convdim, size)
 
 
 def to_input(op, kernels, above, size):
+    steps = (*op.subsample, *op.filter_dilation, op.num_groups)
+    back = [(length - 1 - before, length - 1 - after)
+            for length, (before, after) in zip(kernels.shape[2:], pads_of(op, kernels))]
+    if set(steps) == {1} and min(min(back)) >= 0:
+        # A convolution itself, with the kernels turned around. NVIDIA's library is slower at the
+        # transpose where it must be deterministic: 0.7 of 9.4 ms, VGG-19 at 256 pixels on an H200.
+        kernels = jnp.swapaxes(kernels, 0, 1)
+        return lax.conv_general_dilated(
+            above, kernels if op.filter_flip else turned(kernels), (1,) * len(back), back,
+            precision=PRECISION)
     shape = above.shape[0], kernels.shape[1] * op.num_groups, *integers(size)
     return transposed(lambda x: convolution(op, x, kernels), shape, above)
+
+
+def turned(kernels):
+    """Reverse all axes behind the second, by indices: in `flip` XLA knows the transpose again."""
+    flat = kernels.reshape(*kernels.shape[:2], -1)
+    return flat[..., np.arange(flat.shape[-1])[::-1]].reshape(kernels.shape)
 
 
 def to_kernels(op, x, above, size):

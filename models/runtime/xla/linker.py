@@ -13,7 +13,7 @@ numbers), functions that name a mode of their own, and whatever a recipe does in
 
 import contextlib
 import time
-import weakref
+from collections import namedtuple
 from dataclasses import dataclass
 
 from models.errors import ArchiveError
@@ -59,7 +59,10 @@ class Counts:
 
 counts = Counts()
 _device = None
-_mirrors = weakref.WeakKeyDictionary()  # Container of a shared variable: (array, copy on device)
+
+# What the container of a shared variable has as `copy`: of which array, and where it lies.
+Copy = namedtuple('Copy', 'array device value')
+NONE = Copy(None, None, None)
 
 
 class CannotLink(ArchiveError, NotImplementedError):
@@ -80,7 +83,6 @@ def prepare(device):
     if _device is None:
         _let_theano_see_values_on_the_device()
     _device = device
-    _mirrors.clear()
     jax.config.update('jax_enable_x64', True)  # a graph's own types: its float32 stays float32
     jax.config.update('jax_default_device', device)
 
@@ -115,7 +117,7 @@ def _let_theano_see_values_on_the_device():
         finally:
             for given in self.maker.expanded_inputs:  # C may write into the array that is there
                 if given.update is not None and isinstance(given.variable, SharedVariable):
-                    _mirrors.pop(given.variable.container, None)
+                    given.variable.container.copy = NONE
 
     SharedVariable.get_value, Function.__call__ = get_value_from_anywhere, call_anywhere
 
@@ -175,6 +177,10 @@ class Program:
         check(fgraph, nodes)
         self.fgraph, self.nodes, self.storage = fgraph, nodes, storage
         self.shaping = shaping_inputs(fgraph, nodes)
+        others = [index for index in range(len(storage)) if index not in self.shaping]
+        self.shared = {index: fgraph.inputs[index].container for index in others
+                       if isinstance(fgraph.inputs[index], SharedVariable)}
+        self.arguments = [index for index in others if index not in self.shared]
         self.updates = {index: fgraph.outputs.index(updates[variable])
                         for index, variable in enumerate(fgraph.inputs) if variable in updates}
         self.results = len(fgraph.outputs) - len(self.updates)
@@ -187,27 +193,25 @@ class Program:
         if key not in self.compiled:
             self.compiled[key] = self.compile(fixed, values)
         with failures_told():
+            outputs = self.compiled[key](values)
+            for result in outputs[:self.results]:
+                result.copy_to_host_async()  # all at once, right behind the program
             # To the end: JAX's CPU may still be reading the caller's memory.
-            outputs = jax.block_until_ready(self.compiled[key](values))
+            jax.block_until_ready(outputs)
             results = [_fetched(result) for result in outputs[:self.results]]
         for index, output in self.updates.items():
             container = self.fgraph.inputs[index].container
-            container.storage[0] = outputs[output]
-            _mirrors.pop(container, None)
+            container.storage[0], container.copy = outputs[output], NONE
         return results + [None] * len(self.updates)
 
     def gather(self):
         """Give the inputs, index to value: those that decide shapes, and the others on the device.
         """
-        fixed, values = {}, {}
-        for index, (variable, storage) in enumerate(zip(self.fgraph.inputs, self.storage)):
-            if index in self.shaping:
-                fixed[index] = np.asarray(storage[0])
-            elif isinstance(variable, SharedVariable):
-                values[index] = on_device(variable.container)
-            else:
-                counts.sent += 1
-                values[index] = _sent(storage[0])
+        fixed = {index: np.asarray(self.storage[index][0]) for index in self.shaping}
+        values = {index: on_device(container) for index, container in self.shared.items()}
+        for index in self.arguments:
+            counts.sent += 1
+            values[index] = _sent(self.storage[index][0])
         return fixed, values
 
     def compile(self, fixed, values):
@@ -257,15 +261,15 @@ def on_device(container):
     The array becomes read-only: whoever writes into it behind Theano's back gets an error, since
     the copy on the device would not follow.
     """
-    value = container.storage[0]
+    value, copy = container.storage[0], getattr(container, 'copy', NONE)
+    if copy.array is value and copy.device is _device:  # first: a network has dozens of them
+        return copy.value
     if isinstance(value, jax.Array):
         return value
-    kept = _mirrors.get(container)
-    if kept is None or kept[0] is not value:
-        value.flags.writeable = False
-        counts.kept += 1
-        kept = _mirrors[container] = value, _sent(value)
-    return kept[1]
+    value.flags.writeable = False
+    counts.kept += 1
+    container.copy = Copy(value, _device, _sent(value))
+    return container.copy.value
 
 
 def _sent(value):

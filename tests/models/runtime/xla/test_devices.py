@@ -85,6 +85,14 @@ def test_the_environment_decides(python):
     assert python('-c', code, ARCHIVE_DEVICE='').stdout == 'cpu CVM\n'
 
 
+def test_what_xla_flags_says_goes_first(python):
+    pytest.importorskip('jax')
+    flags = python('-c', "import models, os; print(os.environ['XLA_FLAGS'])",
+                   ARCHIVE_DEVICE='xla-cpu', XLA_FLAGS='--xla_gpu_enable_triton_gemm=true').stdout
+    assert flags.split() == ['--xla_gpu_enable_triton_gemm=true',
+                             '--xla_gpu_deterministic_ops=true']
+
+
 def test_a_recipe_tells_too(python):
     recipe = str(devices.Path(__file__).parents[4] / 'recipes' / 'saliency.py')
     assert_one_line(python(recipe, '--quiet', '--device', 'gpu:99'),

@@ -42,6 +42,18 @@ def test_convolutions_and_their_gradients(assert_same, rows, columns):
     assert_same([x], outputs, random(2, 4, rows, columns))
 
 
+@pytest.mark.parametrize('flip', [True, False])
+def test_the_gradient_of_steps_of_1_is_no_transpose_to_xla(xla, flip):
+    above, kernels = T.tensor4('above'), theano.shared(random(8, 4, 3, 3))
+    x = T.zeros((1, 4, 9, 8))
+    back = theano.function([above], T.Lop(T.nnet.conv2d(x, kernels, border_mode='half',
+                                                        filter_flip=flip), x, above))
+    back(random(1, 8, 9, 8))
+    (program,) = back.fn.compiled.values()
+    assert ' convolution(' in program.as_text()
+    assert 'revers' not in program.as_text()
+
+
 def test_convolutions_in_float64_are_exact(assert_same):
     x, kernels = T.dtensor4('x'), T.dtensor4('kernels')
     y = T.nnet.conv2d(x, kernels, border_mode='half')
