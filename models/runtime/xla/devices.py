@@ -22,8 +22,8 @@ INSTALL = "pip install -e '.[cuda12]'"
 PLUGIN = 'jax-cuda12-plugin'
 DRIVER = Path('/proc/driver/nvidia/version')
 # XLA's options, where XLA_FLAGS does not name them. The same bytes from the same seed; and products
-# by NVIDIA's library: as nothing is tuned then, Triton takes 1.3 ms for the Gram matrices in VGG-19's
-# loss and gradient at 256 pixels on an H200, and that library 0.2.
+# by NVIDIA's library: as nothing is tuned then, Triton takes 1.3 ms for the Gram matrices in
+# VGG-19's loss and gradient at 256 pixels on an H200, and that library 0.2.
 OPTIONS = {'xla_gpu_deterministic_ops': 'true', 'xla_gpu_enable_triton_gemm': 'false'}
 
 
