@@ -17,6 +17,8 @@ from pathlib import Path
 from models.errors import Incomplete
 from models.runtime.xla import devices
 
+import numpy as np
+
 from recipes.common import command_line, lbfgs
 from recipes.common.adam import Adam
 from recipes.common.objective import Objective
@@ -24,7 +26,7 @@ from recipes.style import colour_report, grid, memory, progress, resuming, watch
 from recipes.style.defaults import white_noise
 from recipes.style.journal import Journal
 from recipes.style.loss import Looker, Painting, StyleLoss
-from recipes.style.options import parse
+from recipes.style.options import last_round, parse
 from recipes.style.tiled_loss import TiledStyleLoss
 from recipes.style.weighing import balanced, term_weights, warn_of_misfit
 from recipes.style.work import prepare
@@ -103,7 +105,7 @@ def make_loss(work):
 
 def open_journal(run, work, loss, state, first):
     """Open what keeps the rounds, where a run that goes on had left it."""
-    options, last = work.options, work.options.rounds * work.options.phases
+    options, last = work.options, last_round(work.options)
     watch = None
     if options.watch:
         styles = ' and '.join(Path(style).name for style in options.style)
@@ -154,9 +156,9 @@ def paint_phase(work, loss, looker, phase, journal, before=None, state=None):
     loss.weigh(weights)
 
     # The loss and its gradient, as scipy takes them.
-    left = options.rounds * (phase + 1) - max(0, journal.number)
+    left = last_round(options, phase) - max(0, journal.number)
     bar = progress.Bar(options.quiet, left, options.evals, journal.number + 1,
-                       options.rounds * options.phases)
+                       last_round(options))
 
     def picture_of(x):
         return scene.in_its_colours(phase, canvas.picture_of(x, shape))
@@ -217,8 +219,10 @@ def tell_time(work, phase, journal, seconds):
     if journal.ends is not None:
         return
     options = work.options
-    total = progress.seconds_left(seconds, options.evals, options.rounds, max(0, journal.number),
-                                  phase, work.scene.shapes())
+    ends = [max(0, journal.number), *(last_round(options, later)
+                                      for later in range(phase, options.phases))]
+    total = progress.seconds_left(seconds, options.evals, np.diff(ends),
+                                  work.scene.shapes()[phase:])
     journal.predict(total)
     journal.run.save_record(seconds_predicted=round(total, 1),
                             seconds_an_evaluation=round(seconds, 3))

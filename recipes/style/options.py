@@ -21,6 +21,9 @@ OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet')
 PATHS = ('content', 'style', 'weights', 'init', 'masks', 'style_mask', 'features')
 CHANGEABLE = (*OF_THE_MOMENT, 'rounds', 'watch', *PATHS)
 
+# Pixels of the first phase, where their number is not given: smaller pictures show no objects.
+COARSEST = 96
+
 # What may be given by its place, and the option that says the same.
 POSITIONAL = {'photo': 'content', 'paintings': 'style'}
 
@@ -180,11 +183,15 @@ def add_optimiser_options(group):
     """Add how the loss is minimised."""
     add = group.add_argument
     add('--rounds', type=command_line.positive_integer,
-        help='restarts of L-BFGS, in each phase; ' + defaults('rounds'))
+        help='restarts of L-BFGS, in each phase; where a run goes on, in its last one; '
+             + defaults('rounds'))
+    add('--last-rounds', type=command_line.positive_integer,
+        help='rounds of the last phase (default: as --rounds)')
     add('--evals', type=command_line.positive_integer,
         help='evaluations of loss and gradient in each round; ' + defaults('evals'))
-    add('--phases', type=command_line.positive_integer, default=1,
-        help='from coarse to fine: paint so many times, each twice as large as before (default: 1)')
+    add('--phases', type=command_line.positive_integer,
+        help='from coarse to fine: paint so many times, each twice as large as before; '
+             f'{defaults("phases")}, and fewer below {COARSEST} pixels')
     add('--optimiser', choices=('lbfgs', 'adam'), default='lbfgs',
         help='Adam takes less memory, and more evaluations (default: lbfgs)')
     add('--rate', type=command_line.factor, default=10.0,
@@ -248,6 +255,8 @@ def fill_in(options):
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])
     settings.update(content=images.bundled_photo(), style=[images.PAINTING])
+    while settings['phases'] > 1 and options.size < COARSEST * 2 ** (settings['phases'] - 1):
+        settings['phases'] -= 1
     for name, value in settings.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)
@@ -255,6 +264,13 @@ def fill_in(options):
         options.memory = machine.memory() // 2
     if options.style_blend is None:
         options.style_blend = [1.0] * len(options.style)
+
+
+def last_round(options, phase=None):
+    """Tell the number of a phase's last round; of the run's where there is no phase."""
+    if phase is not None and phase < options.phases - 1:
+        return options.rounds * (phase + 1)
+    return options.rounds * (options.phases - 1) + (options.last_rounds or options.rounds)
 
 
 def check(parser, options, names):

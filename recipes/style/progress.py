@@ -11,19 +11,17 @@ def tell(quiet, sentence):
         tqdm.write(sentence, file=sys.stderr)
 
 
-def seconds_left(seconds, evals, rounds, done, phase, shapes):
+def seconds_left(seconds, evals, rounds, shapes):
     """Predict how long a run takes from now on.
 
     Args:
         seconds: of an evaluation in this phase.
-        evals, rounds: of each phase.
-        done: rounds of the whole run that are done.
-        phase: index of this phase.
-        shapes: of the picture in each phase; time grows with the pixels.
+        evals: of each round.
+        rounds: that are left in this phase and in each that follows.
+        shapes: of the picture in these phases; time grows with the pixels.
     """
-    pixels = [shape[2] * shape[3] / (shapes[phase][2] * shapes[phase][3])
-              for shape in shapes[phase + 1:]]
-    return seconds * evals * (rounds * (phase + 1) - done + rounds * sum(pixels))
+    pixels = [shape[2] * shape[3] / (shapes[0][2] * shapes[0][3]) for shape in shapes]
+    return seconds * evals * sum(count * share for count, share in zip(rounds, pixels))
 
 
 class Bar:

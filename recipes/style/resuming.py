@@ -13,6 +13,7 @@ from recipes.style.options import (
     check,
     dashed,
     fill_in,
+    last_round,
     make_parser,
     take_positional,
 )
@@ -45,20 +46,19 @@ def resumed(options):
     if record['recipe'] != 'styletransfer' or not {'options', 'plan'} <= set(record):
         raise ArchiveError(f'{options.resume} is no run of this recipe that can go on')
     known = restored(options.resume, record)
-    rounds_before = known.rounds
     for name in (*OF_THE_MOMENT, *options.moved):
         setattr(known, name, getattr(options, name))
     require_files(known)
     known.watch |= options.watch or 'watch.html' in record['files']
-    if options.rounds is not None:
-        known.rounds = options.rounds
+    if options.rounds is not None:  # of phases that have been painted the number stays
+        setattr(known, 'rounds' if known.phases == 1 else 'last_rounds', options.rounds)
     state = journal.find(options.resume, options.round)
-    left = known.rounds * known.phases - (0 if state is None else state.number)
+    left = last_round(known) - (0 if state is None else state.number)
     if left < 0 or (left == 0 and record.get('status') == 'finished'):
-        raise ArchiveError(f'{options.resume} has all of its {state.number} rounds; give more '
-                           '--rounds, or an earlier round with --from')
-    if known.rounds != rounds_before and known.phases > 1:
-        raise ArchiveError('a run in phases has a number of rounds for each; omit --rounds')
+        in_phases = (f', {known.last_rounds or known.rounds} of them in the last phase'
+                     if known.phases > 1 else '')
+        raise ArchiveError(f'{options.resume} has all of its {state.number} rounds{in_phases}; '
+                           'give more --rounds, or an earlier round with --from')
     last = state is None or state.number == journal.numbers(options.resume)[-1]
     return known, state, not last or options.out is not None
 
@@ -176,7 +176,7 @@ def check_state(state, options, shapes, terms):
     Raises:
         ArchiveError: says what differs.
     """
-    phase = max(0, state.number - 1) // options.rounds if options.phases > 1 else 0
+    phase = min(max(0, state.number - 1) // options.rounds, options.phases - 1)
     wanted = {'phase': (state.phase, phase), 'seed': (state.seed, options.seed),
               'number of terms': (len(state.weights), terms),
               'shape': (state.x.shape, shapes[min(phase, len(shapes) - 1)]),

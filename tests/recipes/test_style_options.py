@@ -11,7 +11,7 @@ from PIL import Image
 
 from recipes import styletransfer
 from recipes.common import animations, colours, images, runs
-from recipes.style import journal, memory, options
+from recipes.style import journal, memory, options, progress
 
 # Few layers, since every set of them is compiled.
 SHALLOW = ['--content-layers', 'conv2_2', '--style-layers', 'conv1_1,conv2_1']
@@ -59,6 +59,20 @@ def test_without_content_it_is_told_that_the_start_is_the_photo(capsys, argument
     options.parse(['--model', 'vgg19_small', *arguments])
     errors = capsys.readouterr().err
     assert errors.count('\n') == told and ('--init noise gives a texture' in errors) == told
+
+
+@pytest.mark.parametrize('arguments, phases', [
+    ([], 2), (['--size', '192'], 2), (['--size', '191'], 1),
+    (['--size', '191', '--phases', '2'], 2), (['--phases', '1'], 1), (['--impl', 'recipes'], 1),
+    (['--model', 'vgg19_quarter'], 1)])
+def test_the_embedded_network_paints_from_coarse_to_fine(arguments, phases):
+    assert options.parse(['--model', 'vgg19_small', *arguments]).phases == phases
+
+
+def test_the_time_left_counts_rounds_of_each_phase_by_its_pixels():
+    shapes = [(1, 3, 10, 20), (1, 3, 20, 40)]
+    assert progress.seconds_left(0.5, 40, [1, 3], shapes) == 0.5 * 40 * (1 + 3 * 4)
+    assert progress.seconds_left(0.5, 40, [2], shapes[1:]) == 0.5 * 40 * 2
 
 
 def test_shares_blend_the_statistics(tmp_path, pictures):

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from models.errors import ArchiveError
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -95,6 +97,18 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stopping, variant):
     assert record['status'] == 'finished' and len(record['resumed']) == 1
     whole = json.loads((tmp_path / 'whole' / 'run.json').read_text())
     assert record['rounds'] == whole['rounds']
+
+
+def test_a_run_in_phases_can_have_more_rounds_of_the_last_one(tmp_path):
+    arguments = [*SMALL, '--size', '32', '--phases', '2', '--rounds', '2']
+    paint(*arguments, '--last-rounds', '4', '--out', tmp_path / 'whole')
+    paint(*arguments, '--out', tmp_path / 'run')
+    with pytest.raises(ArchiveError, match='all of its 4 rounds, 2 of them in the last phase'):
+        paint('--resume', tmp_path / 'run')
+    paint('--resume', tmp_path / 'run', '--rounds', '3')
+    paint('--resume', tmp_path / 'run', '--rounds', '4')
+    assert journal.numbers(tmp_path / 'run') == [0, 1, 2, 3, 4, 5, 6]
+    assert_same(tmp_path / 'run', tmp_path / 'whole')
 
 
 @pytest.mark.parametrize('ending', ['keep_best', 'save_figures'])
