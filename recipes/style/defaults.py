@@ -50,8 +50,8 @@ ARCHIVE = NOTEBOOK._replace(content_per='reference', margin=8, factr=0.0, pgtol=
 # From coarse to fine: broader strokes, and nearer to the style after less time.
 EMBEDDED = ARCHIVE._replace(
     content_layers='conv3_1', content_weight=1.0, content_per='energy',
-    style_layers='conv1_1,conv1_2,conv2_1,conv2_2,conv3_1', style_weight=25.0, style_per='energy',
-    tv_weight=0.0, range_weight=4e-3, init='content', phases=2, rounds=2, evals=60,
+    style_layers='conv1_1,conv1_2,conv2_1,conv2_2,conv3_1', style_weight=50.0, style_per='energy',
+    tv_weight=0.0, range_weight=6e-3, init='content', phases=2, rounds=2, evals=60,
     corrections=15)
 
 # Tuned by eye on the smaller network: by conv4_2 alone it does not tell what is in a photo, and at
@@ -95,7 +95,8 @@ IMPLEMENTATIONS = {'archive': ARCHIVE, 'recipes': NOTEBOOK, 'paper': PAPER, 'aut
                    'neural_style': NEURAL_STYLE}
 
 # With gradients normalised at the start, weights are what they say, whatever the network and size.
-NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0,
+# In one phase: at the start of a second one the style is near, and its weight would grow.
+NORMALISED = {'content_weight': 20.0, 'style_weight': 100.0, 'tv_weight': 10.0, 'phases': 1,
               'content_per': 'sum', 'style_per': 'paper', 'range_weight': 0.0}
 
 
