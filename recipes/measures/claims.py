@@ -285,8 +285,9 @@ def painted_rounds(model, weights, size=96, rounds=6, evaluations=15):
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'run'
-        styletransfer.main([*of_network(model, weights), '--size', str(size), '--rounds',
-                            str(rounds), '--evals', str(evaluations), '--quiet', '--out', str(out)])
+        styletransfer.main([*of_network(model, weights), '--size', str(size), '--phases', '1',
+                            '--rounds', str(rounds), '--evals', str(evaluations), '--quiet',
+                            '--out', str(out)])
         losses = [entry['total'] for entry in runs.read_record(out)['rounds']][1:]
         return losses, [images.read(out / f'round_{number:02d}.png').astype('float64')
                         for number in range(1, rounds + 1)]

@@ -21,7 +21,7 @@ OF_THE_MOMENT = ('resume', 'round', 'out', 'force', 'quiet')
 PATHS = ('content', 'style', 'weights', 'init', 'masks', 'style_mask', 'features')
 CHANGEABLE = (*OF_THE_MOMENT, 'rounds', 'watch', *PATHS)
 
-# Pixels of the first phase, where their number is not given: smaller pictures show no objects.
+# Smallest first phase, in pixels, where --phases is not given: smaller ones show no objects.
 COARSEST = 96
 
 # What may be given by its place, and the option that says the same.
@@ -183,15 +183,15 @@ def add_optimiser_options(group):
     """Add how the loss is minimised."""
     add = group.add_argument
     add('--rounds', type=command_line.positive_integer,
-        help='restarts of L-BFGS, in each phase; where a run goes on, in its last one; '
+        help='restarts of L-BFGS, in each phase; with --resume, of the last phase; '
              + defaults('rounds'))
     add('--last-rounds', type=command_line.positive_integer,
-        help='rounds of the last phase (default: as --rounds)')
+        help='rounds of the last phase (default: as --rounds; with --resume, --rounds is of it)')
     add('--evals', type=command_line.positive_integer,
         help='evaluations of loss and gradient in each round; ' + defaults('evals'))
     add('--phases', type=command_line.positive_integer,
-        help='from coarse to fine: paint so many times, each twice as large as before; '
-             f'{defaults("phases")}, and fewer below {COARSEST} pixels')
+        help='from coarse to fine: paint so many times, each twice as large as before; where it is '
+             f'not given, no phase is below {COARSEST} pixels; ' + defaults('phases'))
     add('--optimiser', choices=('lbfgs', 'adam'), default='lbfgs',
         help='Adam takes less memory, and more evaluations (default: lbfgs)')
     add('--rate', type=command_line.factor, default=10.0,
@@ -248,6 +248,7 @@ def fill_in(options):
         options.model = (selections.read(options.features).model if options.features
                          else command_line.DEFAULT)
     settings = settings_of(options.impl, options.model)._asdict()
+    rounds_in_all = settings['rounds'] * settings['phases']
     if options.normalise_gradients is None:
         options.normalise_gradients = settings['normalise_gradients']
     if options.normalise_gradients:
@@ -257,6 +258,9 @@ def fill_in(options):
     settings.update(content=images.bundled_photo(), style=[images.PAINTING])
     while settings['phases'] > 1 and options.size < COARSEST * 2 ** (settings['phases'] - 1):
         settings['phases'] -= 1
+    # As many evaluations in all where there are fewer phases.
+    settings['rounds'] = max(settings['rounds'],
+                             -(-rounds_in_all // (options.phases or settings['phases'])))
     for name, value in settings.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)

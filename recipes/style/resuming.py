@@ -50,13 +50,13 @@ def resumed(options):
         setattr(known, name, getattr(options, name))
     require_files(known)
     known.watch |= options.watch or 'watch.html' in record['files']
-    if options.rounds is not None:  # of phases that have been painted the number stays
-        setattr(known, 'rounds' if known.phases == 1 else 'last_rounds', options.rounds)
+    if options.rounds is not None:  # of all phases but the last the number stays
+        known.last_rounds = options.rounds
     state = journal.find(options.resume, options.round)
     left = last_round(known) - (0 if state is None else state.number)
     if left < 0 or (left == 0 and record.get('status') == 'finished'):
-        in_phases = (f', {known.last_rounds or known.rounds} of them in the last phase'
-                     if known.phases > 1 else '')
+        in_last = state.number - known.rounds * (known.phases - 1)
+        in_phases = f', {in_last} of them in the last phase' if known.phases > 1 else ''
         raise ArchiveError(f'{options.resume} has all of its {state.number} rounds{in_phases}; '
                            'give more --rounds, or an earlier round with --from')
     last = state is None or state.number == journal.numbers(options.resume)[-1]

@@ -61,12 +61,14 @@ def test_without_content_it_is_told_that_the_start_is_the_photo(capsys, argument
     assert errors.count('\n') == told and ('--init noise gives a texture' in errors) == told
 
 
-@pytest.mark.parametrize('arguments, phases', [
-    ([], 2), (['--size', '192'], 2), (['--size', '191'], 1),
-    (['--size', '191', '--phases', '2'], 2), (['--phases', '1'], 1), (['--impl', 'recipes'], 1),
-    (['--model', 'vgg19_quarter'], 1)])
-def test_the_embedded_network_paints_from_coarse_to_fine(arguments, phases):
-    assert options.parse(['--model', 'vgg19_small', *arguments]).phases == phases
+@pytest.mark.parametrize('arguments, phases, rounds', [
+    ([], 2, 2), (['--size', '192'], 2, 2), (['--size', '191'], 1, 4),
+    (['--size', '191', '--phases', '2'], 2, 2), (['--phases', '1'], 1, 4), (['--phases', '3'], 3, 2),
+    (['--phases', '1', '--rounds', '3'], 1, 3), (['--normalise-gradients'], 1, 4),
+    (['--impl', 'recipes'], 1, 8), (['--model', 'vgg19_quarter'], 1, 8)])
+def test_the_embedded_network_paints_from_coarse_to_fine(arguments, phases, rounds):
+    found = options.parse(['--model', 'vgg19_small', *arguments])
+    assert (found.phases, found.rounds) == (phases, rounds)
 
 
 def test_the_time_left_counts_rounds_of_each_phase_by_its_pixels():

@@ -60,9 +60,17 @@ class Counts:
 counts = Counts()
 _device = None
 
-# What the container of a shared variable has as `copy`: of which array, and where it lies.
-Copy = namedtuple('Copy', 'array device value')
-NONE = Copy(None, None, None)
+
+
+class Copy(namedtuple('Copy', 'array device value', defaults=(None, None, None))):
+    """What the container of a shared variable has as `copy`: of which array, where, and the copy.
+    """
+
+    def __reduce__(self):
+        return Copy, ()  # a pickled variable has its value alone
+
+
+NONE = Copy()
 
 
 class CannotLink(ArchiveError, NotImplementedError):

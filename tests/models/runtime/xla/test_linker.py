@@ -1,5 +1,7 @@
 """What goes between host and device, and what a program does that is not as Theano's."""
 
+import pickle
+
 from models.errors import ArchiveError
 
 import numpy as np
@@ -66,6 +68,14 @@ def test_writing_behind_theanos_back_is_an_error(xla):
     theano.function([], W * 2)()
     with pytest.raises(ValueError, match='read-only'):
         W.get_value(borrow=True)[:] = 0
+
+
+def test_variables_can_be_pickled_after_a_call(xla):
+    W = theano.shared(random(3, 2))
+    theano.function([], W * 2)()
+    again = pickle.loads(pickle.dumps(W))
+    np.testing.assert_array_equal(again.get_value(), W.get_value())
+    np.testing.assert_array_equal(theano.function([], again * 2)(), W.get_value() * 2)
 
 
 def test_arguments_may_be_written_over(xla):

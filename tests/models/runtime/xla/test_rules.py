@@ -54,6 +54,14 @@ def test_the_gradient_of_steps_of_1_is_no_transpose_to_xla(xla, flip):
     assert 'revers' not in program.as_text()
 
 
+def test_a_gradient_of_another_size_is_refused(xla):
+    above, kernels = T.tensor4('above'), theano.shared(random(8, 4, 3, 3))
+    x = T.zeros((1, 4, 11, 8))
+    back = theano.function([above], T.Lop(T.nnet.conv2d(x, kernels, border_mode='half'), x, above))
+    with pytest.raises(TypeError):
+        back(random(1, 8, 9, 8))
+
+
 def test_convolutions_in_float64_are_exact(assert_same):
     x, kernels = T.dtensor4('x'), T.dtensor4('kernels')
     y = T.nnet.conv2d(x, kernels, border_mode='half')
