@@ -63,8 +63,9 @@ def test_without_content_it_is_told_that_the_start_is_the_photo(capsys, argument
 
 @pytest.mark.parametrize('arguments, phases, rounds', [
     ([], 2, 2), (['--size', '192'], 2, 2), (['--size', '191'], 1, 4),
-    (['--size', '191', '--phases', '2'], 2, 2), (['--phases', '1'], 1, 4), (['--phases', '3'], 3, 2),
-    (['--phases', '1', '--rounds', '3'], 1, 3), (['--normalise-gradients'], 1, 4),
+    (['--size', '191', '--phases', '2'], 2, 2), (['--phases', '1'], 1, 4),
+    (['--phases', '3'], 3, 2), (['--phases', '1', '--rounds', '3'], 1, 3),
+    (['--normalise-gradients'], 1, 4),
     (['--impl', 'recipes'], 1, 8), (['--model', 'vgg19_quarter'], 1, 8)])
 def test_the_embedded_network_paints_from_coarse_to_fine(arguments, phases, rounds):
     found = options.parse(['--model', 'vgg19_small', *arguments])
