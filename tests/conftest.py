@@ -11,6 +11,26 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+# Folders and modules that are half of the tests' time, as measured on an empty compile cache: they
+# are marked `long`, and CI runs them behind the suite.
+LONG = ('notebooks', 'era', 'claims', 'models/test_zoo', 'models/test_training',
+        'models/test_embedded', 'models/runtime/test_module_cache', 'hostile/test_weight_files',
+        'recipes/test_zoo', 'recipes/test_on_xla', 'recipes/test_defaults',
+        'recipes/test_style_resume', 'recipes/test_changed_runs', 'recipes/test_own_network',
+        'recipes/test_interruptions', 'recipes/test_train_all_cnn', 'recipes/test_compare',
+        'recipes/test_style_implementations', 'recipes/test_feature_atlas_page',
+        'recipes/feedforward/test_enlarging', 'recipes/feedforward/test_training',
+        'recipes/measures/test_wrong_pairs')
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items):
+    """Mark the tests in `LONG`."""
+    for item in items:
+        place = item.path.relative_to(ROOT / 'tests').with_suffix('')
+        if str(place) in LONG or place.parts[0] in LONG:
+            item.add_marker('long')
+
 
 @pytest.fixture(scope='session')
 def shared_data():
