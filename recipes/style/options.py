@@ -148,8 +148,8 @@ def add_look_options(group):
     add('--normalise-gradients', action=BooleanOptionalAction,
         help='divide each weight by the sum of the absolute gradient of its term at the start, or '
              'at noise where the start is as the term wants it (default weights: content 20, style '
-             '100, total variation 10, times the factors of the layers; default for archive with '
-             'networks that are no VGG)')
+             '100, total variation 10, times the factors of the layers, one phase; default for '
+             'archive with networks that are no VGG)')
     add('--impl', choices=IMPLEMENTATIONS, default='archive',
         help='archive: weights that look alike at every size and width; recipes: constants and '
              'L-BFGS tolerances of the notebook, untouched; paper: of the paper; authors: of its '
@@ -183,8 +183,8 @@ def add_optimiser_options(group):
     """Add how the loss is minimised."""
     add = group.add_argument
     add('--rounds', type=command_line.positive_integer,
-        help='restarts of L-BFGS, in each phase; with --resume, of the last phase; '
-             + defaults('rounds'))
+        help='restarts of L-BFGS, in each phase, and more in fewer phases than the default; with '
+             '--resume, of the last phase; ' + defaults('rounds'))
     add('--last-rounds', type=command_line.positive_integer,
         help='rounds of the last phase (default: as --rounds; with --resume, --rounds is of it)')
     add('--evals', type=command_line.positive_integer,
@@ -256,11 +256,12 @@ def fill_in(options):
     for name in ('content_layers', 'style_layers'):
         settings[name] = command_line.layer_weights(settings[name])
     settings.update(content=images.bundled_photo(), style=[images.PAINTING])
-    while settings['phases'] > 1 and options.size < COARSEST * 2 ** (settings['phases'] - 1):
-        settings['phases'] -= 1
+    if options.phases is None:
+        options.phases = settings['phases']
+        while options.phases > 1 and options.size / 2 ** (options.phases - 1) < COARSEST:
+            options.phases -= 1
     # As many evaluations in all where there are fewer phases.
-    settings['rounds'] = max(settings['rounds'],
-                             -(-rounds_in_all // (options.phases or settings['phases'])))
+    settings['rounds'] = max(settings['rounds'], -(-rounds_in_all // options.phases))
     for name, value in settings.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)

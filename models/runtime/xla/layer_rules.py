@@ -19,7 +19,8 @@ def integers(values):
     return tuple(int(value) for value in values)
 
 
-# Convolutions: the gradients are the transposes of the linear map
+# Convolutions: the gradients are the transposes of the linear map, and that by the input is
+# itself a convolution where steps are 1
 
 def convolution(op, x, kernels):
     if op.filter_flip:
@@ -39,15 +40,15 @@ def to_input(op, kernels, above, size):
     steps = (*op.subsample, *op.filter_dilation, op.num_groups)
     back = [(length - 1 - before, length - 1 - after)
             for length, (before, after) in zip(kernels.shape[2:], pads_of(op, kernels))]
-    lengths = [length + sum(pads) - kernel + 1 for length, pads, kernel
-               in zip(above.shape[2:], back, kernels.shape[2:])]
-    if set(steps) == {1} and min(min(back)) >= 0 and lengths == [*integers(size)]:
-        # A convolution itself, with the kernels turned around. NVIDIA's library is slower at the
-        # transpose where it must be deterministic: 0.7 of 9.4 ms, VGG-19 at 256 pixels on an H200.
-        kernels = jnp.swapaxes(kernels, 0, 1)
-        return lax.conv_general_dilated(
-            above, kernels if op.filter_flip else turned(kernels), (1,) * len(back), back,
+    if set(steps) == {1} and min(min(back)) >= 0:
+        # NVIDIA's library is slower at the transpose where it must be deterministic: 0.7 of
+        # 9.4 ms, VGG-19 at 256 pixels on an H200.
+        swapped = jnp.swapaxes(kernels, 0, 1)
+        found = lax.conv_general_dilated(
+            above, swapped if op.filter_flip else turned(swapped), (1,) * len(back), back,
             precision=PRECISION)
+        if found.shape[2:] == integers(size):
+            return found  # of another size the transpose, below, is refused
     shape = above.shape[0], kernels.shape[1] * op.num_groups, *integers(size)
     return transposed(lambda x: convolution(op, x, kernels), shape, above)
 

@@ -61,7 +61,6 @@ counts = Counts()
 _device = None
 
 
-
 class Copy(namedtuple('Copy', 'array device value', defaults=(None, None, None))):
     """What the container of a shared variable has as `copy`: of which array, where, and the copy.
     """
